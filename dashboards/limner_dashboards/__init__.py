@@ -1,0 +1,1 @@
+"""Floor 4: the Dash application, its pages and charts."""

@@ -1,0 +1,1 @@
+"""Floor 3: attribution, rule mining, insight cards and their wording."""

@@ -1,0 +1,1 @@
+"""Scenarios, outcomes, datasets, training, evaluation and rating."""

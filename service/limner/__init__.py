@@ -1,0 +1,1 @@
+"""Floor 5: the front door, with the Typer CLI and the demo."""
