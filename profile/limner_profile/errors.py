@@ -1,15 +1,15 @@
 """The two families of error, and the issue that a check reports. Imports nothing of Limner.
 
-    LimnerError
-    ├── UserError           the user's fault: one cause, one remedy, exit code 1, no traceback
-    │   ├── DefinitionError     a YAML file does not say what it should (holds every issue found)
-    │   ├── SourceError         a source file is missing, empty or has other columns than mapped
-    │   ├── ConditionError      the text of a condition cannot be read, or names an unknown field
-    │   ├── QueryError          SQL that is not allowed, or that DuckDB refuses
-    │   ├── UnknownNameError    a name (segment, scenario, tag, user, insight, snapshot) that does not exist
-    │   ├── RefusedError        a rule of the house forbids it (small group, overwriting, too little history)
-    │   └── BusyError           somebody else holds the lock
-    └── InternalError       our fault: shown with its traceback
+LimnerError
+├── UserError           the user's fault: one cause, one remedy, exit code 1, no traceback
+│   ├── DefinitionError     a YAML file does not say what it should (holds every issue found)
+│   ├── SourceError         a source file is missing, empty or has other columns than mapped
+│   ├── ConditionError      the text of a condition cannot be read, or names an unknown field
+│   ├── QueryError          SQL that is not allowed, or that DuckDB refuses
+│   ├── UnknownNameError    a name (segment, scenario, tag, user, insight, snapshot) that does not exist
+│   ├── RefusedError        a rule of the house forbids it (small group, overwriting, too little history)
+│   └── BusyError           somebody else holds the lock
+└── InternalError       our fault: shown with its traceback
 """
 
 from __future__ import annotations

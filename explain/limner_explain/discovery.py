@@ -1,0 +1,154 @@
+"""Discovery: from a trained model and its data to the insights of a scenario.
+
+Rules are mined on training rows by the scorer's opinion and judged on the hold-out by the true outcome. Pure given
+its data. Imports the parts beside it and floors 1 and 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from limner_explain.candidates import Condition, evaluate_conditions, make_candidates
+from limner_explain.insight import Insight, InsightReason, InsightSet, insight_id
+from limner_explain.judging import Evidence, JudgedRule, judge_rules
+from limner_explain.mining import members, mine_rules, rediscovery
+from limner_explain.selection import select_rules
+from limner_explain.simpson import find_reversals, make_strata
+from limner_explain.wording import card_sentence, reversal_note, simpson_warning
+from limner_profile.catalog import Catalog
+from limner_profile.predicates import all_of
+from limner_profile.predicates.base import Predicate
+from limner_segments.scoring.dataset import ScenarioData
+from limner_segments.scoring.experiment import Experiment
+from limner_segments.scoring.scenario import NamedScenario
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+SEED = 20240601
+MAX_REASONS = 4
+MAX_WARNINGS = 2
+MAX_DROPPED = 40
+
+
+def discover_insights(
+    named: NamedScenario,
+    catalog: Catalog,
+    data: ScenarioData,
+    experiment: Experiment,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> InsightSet:
+    """The insights of a scenario, with the rules that did not hold up and why. The same inputs give the same insights."""
+    import numpy as np
+
+    model = experiment.model
+    tags = list(model.tags)
+    train, holdout = data.training.frame[tags], data.holdout.frame[tags]
+    train_scores, holdout_scores = model.score(train), model.score(holdout)
+    on_step("mining rules")
+    candidates = make_candidates(train, tags)
+    mined = mine_rules(candidates.matrix, candidates.tags, train_scores)
+    found_again = rediscovery(
+        mined, candidates.matrix, train_scores, data.training.user_id, np.random.default_rng(SEED)
+    )
+    mined = tuple(replace(rule, rediscovered=float(share)) for rule, share in zip(mined, found_again, strict=True))
+    on_step("judging rules on the hold-out")
+    matrix = evaluate_conditions(candidates.conditions, holdout)
+    outcome = data.holdout.outcome.astype(bool)
+    strata = make_strata(holdout, tags)
+    judged = judge_rules(
+        mined,
+        candidates.conditions,
+        Evidence(candidates.matrix, data.training.outcome.astype(bool), train_scores),
+        Evidence(matrix, outcome, holdout_scores),
+        strata,
+        leaking_tags=set(experiment.excluded),
+    )
+    inside = (
+        np.column_stack([members(matrix, rule.conditions) for rule in judged])
+        if judged
+        else np.zeros((len(holdout), 0), dtype=bool)
+    )
+    log_odds = model.log_odds(holdout)
+    selected = select_rules(judged, inside, outcome, log_odds)
+    contributions = model.contributions(holdout).values
+    usual = contributions.mean(axis=0)
+
+    def insight(at: int, rank: int, because: Sequence[str]) -> Insight:
+        own = contributions[inside[:, at]].mean(axis=0) - usual if inside[:, at].any() else np.zeros(len(tags))
+        return _insight(
+            judged[at], rank, because, named, catalog, candidates.conditions, _reasons(tags, own, judged[at], catalog)
+        )
+
+    kept = [insight(at, rank, ()) for rank, at in enumerate(selected.chosen, start=1)]
+    chosen = set(selected.chosen)
+    rest = [at for at in range(len(judged)) if at not in chosen][:MAX_DROPPED]
+    dropped = [insight(at, rank, judged[at].reasons or ("not-needed",)) for rank, at in enumerate(rest, start=1)]
+    reversals = find_reversals(holdout, outcome, tags=[tag for tag in tags if catalog[tag].type == "category"])
+    return InsightSet(
+        scenario=named.name,
+        insights=tuple(kept),
+        dropped=tuple(dropped),
+        judged=len(judged),
+        coverage=_number(selected.coverage),
+        reach=_number(selected.reach),
+        r_squared=_number(selected.r_squared),
+        top_decile_recall=_number(selected.top_decile_recall),
+        reversals=tuple(reversal_note(finding, catalog, named) for finding in reversals),
+    )
+
+
+def _insight(
+    rule: JudgedRule,
+    rank: int,
+    because: Sequence[str],
+    named: NamedScenario,
+    catalog: Catalog,
+    conditions: Sequence[Condition],
+    reasons: tuple[InsightReason, ...],
+) -> Insight:
+    whole: Predicate = all_of([named.scenario.population, *(conditions[at].predicate for at in rule.conditions)])
+    return Insight(
+        id=insight_id(named.name, rule.text),
+        scenario=named.name,
+        rank=rank,
+        direction=rule.direction,
+        rule=rule.text,
+        condition=whole.to_text(),
+        sentence=card_sentence(rule, named, catalog),
+        holdout_users=rule.size,
+        holdout_outcomes=rule.hits,
+        support=rule.share,
+        outcome_rate=_number(rule.outcome_rate),
+        base_rate=_number(rule.base_rate),
+        lift=_number(rule.lift),
+        lift_low=_number(rule.lift_low),
+        lift_high=_number(rule.lift_high),
+        q_value=_number(rule.q_value),
+        train_lift=_number(rule.train_lift),
+        rediscovered=_number(rule.rediscovered),
+        reasons=reasons,
+        warnings=tuple(simpson_warning(finding, catalog) for finding in rule.warnings[:MAX_WARNINGS]),
+        dropped_because=tuple(because),
+    )
+
+
+def _reasons(
+    tags: Sequence[str], own: npt.NDArray[np.float64], rule: JudgedRule, catalog: Catalog
+) -> tuple[InsightReason, ...]:
+    """The tags that move the score of the rule's users most in the rule's own direction."""
+    sign = 1.0 if rule.direction == "raises" else -1.0
+    order = sorted(range(len(tags)), key=lambda at: (-sign * own[at], tags[at]))
+    return tuple(
+        InsightReason(tag=tags[at], title=catalog[tags[at]].title, contribution=round(float(own[at]), 4))
+        for at in order[:MAX_REASONS]
+        if sign * own[at] > 0.01
+    )
+
+
+def _number(value: float) -> float:
+    # JSON has no NaN; a number that cannot be computed counts as nothing found.
+    return 0.0 if value != value or value in (float("inf"), float("-inf")) else round(float(value), 6)

@@ -1,0 +1,82 @@
+"""Insights: rules that passed every check, with their numbers, reasons and warnings, as plain definitions.
+
+What discovery gives is kept as JSON beside the model; a snapshot adds the present size. Imports floor 1 only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from limner_profile.definitions import Definition, Title
+
+
+class InsightReason(Definition):
+    """A tag that the scorer leans on for the rule's users: its mean contribution above everybody's, in log-odds."""
+
+    tag: str
+    title: Title
+    contribution: float
+
+
+class Insight(Definition):
+    """A judged rule of a scenario.
+
+    `rule` is the mined condition, `condition` the same within the scenario's population: that is what a segment is
+    made of. Rates and shares are 0 to 1 and measured on the hold-out (`holdout_users` members of the rule); `lift` is
+    the outcome rate ÷ the base rate with its 95 % bounds. `dropped_because` is empty for an insight that is shown.
+    """
+
+    id: str
+    scenario: str
+    rank: int
+    direction: Literal["raises", "lowers"]
+    rule: str
+    condition: str
+    sentence: Title
+    holdout_users: int
+    holdout_outcomes: int
+    support: float
+    outcome_rate: float
+    base_rate: float
+    lift: float
+    lift_low: float
+    lift_high: float
+    q_value: float
+    train_lift: float
+    rediscovered: float
+    reasons: tuple[InsightReason, ...] = ()
+    warnings: tuple[Title, ...] = ()
+    dropped_because: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """`kept` for an insight, `dropped` for a rule that did not hold up."""
+        return "dropped" if self.dropped_because else "kept"
+
+
+class InsightSet(Definition):
+    """All judged rules of a scenario, best first, with what the kept ones reach together.
+
+    `coverage` is the share of the hold-out's outcomes that the kept rules reach, `reach` the share of users in them;
+    `r_squared` and `top_decile_recall` say how well they reproduce the scorer (fidelity).
+    """
+
+    scenario: str
+    insights: tuple[Insight, ...]
+    dropped: tuple[Insight, ...]
+    judged: int
+    coverage: float
+    reach: float
+    r_squared: float
+    top_decile_recall: float
+    reversals: tuple[Title, ...] = ()
+
+
+def insight_id(scenario: str, rule: str) -> str:
+    """A name that stays the same for the same rule of the same scenario.
+
+    >>> insight_id("churn", "login_count_30d < 3")
+    'churn-e507'
+    """
+    return f"{scenario}-{hashlib.sha256(rule.encode()).hexdigest()[:4]}"

@@ -1,0 +1,117 @@
+"""Reasons: why each user has the score that they have, for everyone (batch) and for one user (on demand).
+
+Both are TreeSHAP in calibrated log-odds, the columns of one tag summed back to the tag, and add up with the base
+value to the log-odds of the score. Imports floors 1 and 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from limner_profile.errors import InternalError
+from limner_profile.snapshots import SnapshotWriter
+from limner_segments.scoring.model import ScoringModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEPT_REASONS = 6
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS reasons (user_id VARCHAR, scenario VARCHAR, rank INTEGER, tag VARCHAR, value VARCHAR, contribution DOUBLE);
+CREATE TABLE IF NOT EXISTS importances (scenario VARCHAR, tag VARCHAR, mean_contribution DOUBLE, mean_abs_contribution DOUBLE);
+"""
+
+
+@dataclass(frozen=True)
+class UserReasons:
+    """The contributions of every tag to one user's score, largest first; `base_value` and `log_odds` in log-odds."""
+
+    contributions: tuple[tuple[str, float], ...]
+    base_value: float
+    log_odds: float
+    score: float
+
+
+def create_reason_tables(writer: SnapshotWriter) -> None:
+    """Create the tables `reasons` and `importances`, empty, where the snapshot lacks them."""
+    writer.connection.execute(_TABLES)
+
+
+def write_reasons(writer: SnapshotWriter, scenario: str, model: ScoringModel, population: pd.DataFrame) -> int:
+    """How many reasons were written: the six largest contributions of each user in `population`, and the means of all."""
+    import numpy as np
+    import pandas as pd
+
+    connection = writer.connection
+    with writer.run("reasons", scenario) as count:
+        contributions = model.contributions(population)
+        values = contributions.values
+        kept = min(KEPT_REASONS, values.shape[1])
+        # Stable order: by size, then by the order of the tags, so that equal contributions always rank alike.
+        order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :kept]
+        tags = np.array(contributions.tags, dtype=object)
+        texts = np.column_stack([_texts(population[tag]) for tag in contributions.tags])
+        rows = np.arange(len(values))[:, None]
+        frame = pd.DataFrame(
+            {
+                "user_id": np.repeat(population["user_id"].to_numpy(dtype=object), kept),
+                "rank": np.tile(np.arange(1, kept + 1), len(values)),
+                "tag": tags[order].ravel(),
+                "value": texts[rows, order].ravel(),
+                "contribution": values[rows, order].ravel(),
+            }
+        )
+        importances = pd.DataFrame(
+            {
+                "tag": tags,
+                "mean_contribution": values.mean(axis=0),
+                "mean_abs_contribution": np.abs(values).mean(axis=0),
+            }
+        )
+        for name, table in (("reasons", frame), ("importances", importances)):
+            connection.register("rows_of_frame", table)
+            connection.execute(f"DELETE FROM {name} WHERE scenario = ?", [scenario])
+            if name == "reasons":
+                connection.execute(
+                    "INSERT INTO reasons SELECT user_id, ?, rank, tag, value, contribution FROM rows_of_frame",
+                    [scenario],
+                )
+            else:
+                connection.execute(
+                    "INSERT INTO importances SELECT ?, tag, mean_contribution, mean_abs_contribution FROM rows_of_frame",
+                    [scenario],
+                )
+            connection.unregister("rows_of_frame")
+        count.rows = len(frame)
+    return count.rows
+
+
+def _texts(values: pd.Series) -> object:  # type: ignore[type-arg]
+    import pandas as pd
+
+    known = values.notna()
+    if pd.api.types.is_float_dtype(values):
+        texts = values.map(lambda value: f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}", na_action="ignore")
+    else:
+        texts = values.map(str, na_action="ignore")
+    return texts.astype(object).where(known, None).to_numpy(dtype=object)
+
+
+def explain_user(model: ScoringModel, row: pd.DataFrame) -> UserReasons:
+    """The contributions to one user's score, computed on demand with `shap.TreeExplainer`.
+
+    `row` has one row with the model's tags. Raises InternalError where they do not add up to the score.
+    """
+    import shap
+
+    explainer = shap.TreeExplainer(model.booster)
+    by_column = explainer.shap_values(model.encoding.encode(row))
+    values = model.encoding.sum_by_tag(by_column)[0] * model.calibration.slope
+    log_odds = float(model.log_odds(row)[0])
+    if abs(model.base_value + float(values.sum()) - log_odds) > 1e-6:
+        raise InternalError("contributions do not add up to the score")
+    order = sorted(range(len(values)), key=lambda at: (-abs(values[at]), at))
+    pairs = tuple((model.tags[at], float(values[at])) for at in order)
+    return UserReasons(pairs, model.base_value, log_odds, float(model.score(row)[0]))

@@ -1,0 +1,160 @@
+"""Building: ingested events and users become the tables `profiles`, `tags` and `rejects` of a snapshot.
+
+Imports catalog, compiler, ingest, snapshots and workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+
+from limner_profile.catalog import Catalog
+from limner_profile.compiler import compile_profiles
+from limner_profile.errors import Issue, RefusedError
+from limner_profile.ingest import Ingested, read_ingested
+from limner_profile.snapshots import SnapshotWriter
+from limner_profile.sources import FieldType
+from limner_profile.tags.base import Tag
+from limner_profile.windows import midnight, parse_as_of
+from limner_profile.workspace import Workspace
+
+_SQL_TYPE: Mapping[FieldType, str] = {
+    "number": "DOUBLE",
+    "category": "VARCHAR",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "time": "TIMESTAMP",
+}
+
+
+def default_as_of(workspace: Workspace, now: datetime) -> datetime:
+    """The as_of of the settings, else the local midnight after the last event, and never later than the next one.
+
+    Data that ended long ago is seen as of its end; an event dated in the far future does not move as_of there.
+    """
+    if workspace.settings.as_of:
+        return parse_as_of(workspace.settings.as_of, workspace.timezone)
+    tomorrow = midnight(now.astimezone(workspace.timezone).date() + timedelta(days=1), workspace.timezone)
+    ends = [
+        datetime.fromisoformat(entry.last_time).replace(tzinfo=UTC)
+        for entry in read_ingested(workspace)
+        if entry.last_time
+    ]
+    if not ends:
+        return tomorrow
+    last_day = max(ends).astimezone(workspace.timezone).date()
+    return min(midnight(last_day + timedelta(days=1), workspace.timezone), tomorrow)
+
+
+def attach_sources(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+    """Create the temporary views `events` and `users_<source>` over the ingested files; raises RefusedError before ingestion."""
+    ingested = read_ingested(workspace)
+    if not ingested:
+        raise RefusedError(
+            Issue("not-ingested", str(workspace.root), "no data has been ingested yet", "run 'limner sync' first")
+        )
+    for entry in ingested:
+        if entry.type == "users":
+            connection.execute(
+                f'CREATE OR REPLACE TEMP VIEW "users_{entry.source}" AS SELECT * FROM {_files(workspace, [entry])}'
+            )
+    events = [entry for entry in ingested if entry.type != "users"]
+    if events:
+        # A field that no file has must still be a column, so that a filter on it finds nothing instead of failing.
+        found = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {_files(workspace, events)}").fetchall()}
+        lacking = [
+            f'CAST(NULL AS {_SQL_TYPE[kind]}) AS "{name}"'
+            for name, kind in workspace.schema.event_fields.items()
+            if name not in found
+        ]
+        columns = ", ".join(["*", *lacking])
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW events AS SELECT {columns} FROM {_files(workspace, events)}")
+
+
+def _files(workspace: Workspace, entries: Sequence[Ingested]) -> str:
+    paths = ", ".join("'" + str(workspace.state / entry.file).replace("'", "''") + "'" for entry in entries)
+    return f"read_parquet([{paths}], union_by_name = true)"
+
+
+def profile_query(tags: Mapping[str, Tag], as_of: datetime, workspace: Workspace) -> str:
+    """The DuckDB SQL for profiles, over the relations that `attach_sources` makes."""
+    return compile_profiles(tags, as_of, workspace.timezone, workspace.schema).sql(dialect="duckdb", pretty=True)
+
+
+def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalog) -> int:
+    """How many users the new `profiles` table holds; writes `profiles`, `tags` and `rejects` into the snapshot.
+
+    A tag of the catalog without a definition (a score) becomes an empty column, filled by whoever computes it.
+    """
+    connection = writer.connection
+    attach_sources(connection, workspace)
+    with writer.run("profiles", f"{len(catalog.computed)} tags") as count:
+        query = profile_query(catalog.computed, writer.as_of, workspace)
+        empty = "".join(
+            f', CAST(NULL AS DOUBLE) AS "{name}"' for name, tag in catalog.tags.items() if tag.definition is None
+        )
+        columns = "".join(
+            f", {_typed(name, catalog[name].type, tag.INTEGER)}" for name, tag in catalog.computed.items()
+        )
+        connection.execute(
+            f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query}) ORDER BY user_id"
+        )
+        count.rows = int(connection.execute("SELECT count(*) FROM profiles").fetchall()[0][0])
+    if count.rows == 0:
+        raise RefusedError(
+            Issue(
+                "no-users",
+                "as_of",
+                f"no user is known before {writer.as_of:%Y-%m-%d %H:%M} UTC",
+                "choose a later --as-of",
+            )
+        )
+    for name, tag in catalog.tags.items():
+        comment = f"{tag.title.en}{f' ({tag.unit.en})' if tag.unit else ''}".replace("'", "''")
+        connection.execute(f"COMMENT ON COLUMN profiles.\"{name}\" IS '{comment}'")
+    _write_tags(connection, catalog)
+    _write_rejects(connection, workspace)
+    return count.rows
+
+
+def _typed(name: str, kind: FieldType, integer: bool) -> str:
+    # One type a field type, whatever the file had: no decimal or huge integer may reach the model.
+    return f'CAST("{name}" AS {"BIGINT" if integer else _SQL_TYPE[kind]}) AS "{name}"'
+
+
+def _write_tags(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
+    connection.execute(
+        "CREATE OR REPLACE TABLE tags (name VARCHAR, kind VARCHAR, type VARCHAR, title_en VARCHAR, title_zh VARCHAR, description VARCHAR, "
+        "owner VARCHAR, unit_en VARCHAR, unit_zh VARCHAR, window_text VARCHAR, sensitivity VARCHAR, definition VARCHAR, definition_hash VARCHAR, "
+        "users BIGINT, coverage DOUBLE, distinct_values BIGINT)"
+    )
+    for name, tag in catalog.tags.items():
+        definition = tag.definition
+        connection.execute(
+            f'INSERT INTO tags SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, count("{name}"), count("{name}") / count(*), count(DISTINCT "{name}") FROM profiles',
+            [
+                name, tag.kind, tag.type, tag.title.en, tag.title.of("zh"),
+                definition.description if definition else "", definition.owner if definition else "",
+                tag.unit.en if tag.unit else "", tag.unit.of("zh") if tag.unit else "",
+                definition.window_text if definition else "", definition.sensitivity if definition else "none",
+                tag.definition_json, tag.definition_hash,
+            ],
+        )  # fmt: skip
+
+
+def refresh_tag_statistics(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Count a tag's coverage and distinct values again, after its column has been filled."""
+    connection.execute(
+        f'UPDATE tags SET users = s.n, coverage = s.c, distinct_values = s.d FROM (SELECT count("{name}") n, count("{name}") / count(*) c, '
+        f'count(DISTINCT "{name}") d FROM profiles) s WHERE name = ?',
+        [name],
+    )
+
+
+def _write_rejects(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+    files = ", ".join(
+        "'" + str(workspace.state / entry.rejects_file).replace("'", "''") + "'" for entry in read_ingested(workspace)
+    )
+    connection.execute(f"CREATE OR REPLACE TABLE rejects AS SELECT * FROM read_parquet([{files}])")

@@ -1,0 +1,84 @@
+"""The compiler: tags and an as_of in, one SQL query out. Pure: no clock, no connection, no logging.
+
+The query reads the relations `events` and `users_<source>` and gives a row a user: `user_id`, then a column a
+tag. Algebraic aggregates share one pass over the events; each top value has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlglot import exp
+
+from limner_profile.tags.base import Scope, Tag, event_column, instant
+from limner_profile.workspace import Schema
+
+
+def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInfo, schema: Schema) -> exp.Select:
+    """The query for the profiles as of an instant (exclusive): `user_id` and a column a tag, a row a user.
+
+    A user is whom a source of users lists (from their `since` on, where it is mapped) or who has acted before.
+    """
+    scope = Scope(as_of, timezone, schema)
+    values = {name: tag.value(scope) for name, tag in tags.items()}
+    query = exp.select(
+        exp.column("user_id", table="known"), *(exp.alias_(value, name, quoted=True) for name, value in values.items())
+    )
+    query = query.from_("known")
+    for source in sorted(scope.sources_seen):
+        query = query.join(f"users_{source}", on=_same_user(f"users_{source}"), join_type="left")
+    if scope.aggregates:
+        query = query.join("acts", on=_same_user("acts"), join_type="left")
+    for index in range(len(scope.tops)):
+        query = query.join(f"top{index}", on=_same_user(f"top{index}"), join_type="left")
+    query = query.with_("known", as_=_known_users(as_of, schema))
+    if scope.aggregates or scope.tops:
+        query = query.with_("seen", as_=_seen_events(scope))
+    if scope.aggregates:
+        columns = [exp.alias_(aggregate, f"a{index}") for index, aggregate in enumerate(scope.aggregates.values())]
+        query = query.with_("acts", as_=exp.select("user_id", *columns).from_("seen").group_by("user_id"))
+    for index, top in enumerate(scope.tops.values()):
+        query = query.with_(f"top{index}", as_=top)
+    return query
+
+
+def _same_user(relation: str) -> exp.Expression:
+    return exp.EQ(this=exp.column("user_id", table=relation), expression=exp.column("user_id", table="known"))
+
+
+def _before(as_of: datetime, schema: Schema) -> exp.Expression:
+    """The condition that an event had happened, and where that is recorded had been received, before as_of."""
+    happened = exp.LT(this=exp.column("time"), expression=instant(as_of))
+    if not schema.has_received:
+        return happened
+    received = exp.column("received")
+    late = exp.or_(
+        exp.Is(this=received, expression=exp.Null()), exp.LT(this=received.copy(), expression=instant(as_of))
+    )
+    return exp.and_(happened, exp.Paren(this=late))
+
+
+def _known_users(as_of: datetime, schema: Schema) -> exp.Query:
+    parts: list[exp.Query] = []
+    for source in schema.user_sources:
+        listed = exp.select("user_id").from_(f"users_{source}")
+        if source in schema.sources_with_since:
+            since = exp.column("since")
+            listed = listed.where(
+                exp.or_(exp.Is(this=since, expression=exp.Null()), exp.LT(this=since.copy(), expression=instant(as_of)))
+            )
+        parts.append(listed)
+    if schema.has_events:
+        parts.append(exp.select("user_id").distinct().from_("events").where(_before(as_of, schema)))
+    union: exp.Query = parts[0]
+    for part in parts[1:]:
+        union = exp.union(union, part, distinct=True)
+    return union if len(parts) > 1 else parts[0]
+
+
+def _seen_events(scope: Scope) -> exp.Select:
+    names = [exp.Literal.string(name) for name in sorted(scope.events_seen)]
+    known = exp.In(this=event_column("event"), expressions=names)
+    return exp.select("*").from_("events").where(exp.and_(_before(scope.as_of, scope.schema), known))

@@ -1,0 +1,99 @@
+"""Read-only SQL of a person against a snapshot: one SELECT, no files, no network, a time limit.
+
+Imports errors and snapshots.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from limner_profile.errors import Issue, QueryError, did_you_mean
+from limner_profile.snapshots import Snapshot
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Column names and rows of plain Python values."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+def run_query(snapshot: Snapshot, sql: str, seconds: float = 60.0) -> QueryResult:
+    """The result of one SELECT; raises QueryError for anything else, for what DuckDB refuses, and after `seconds`."""
+    with snapshot.connection.cursor() as cursor:
+        try:
+            statements = cursor.extract_statements(sql)
+        except duckdb.Error as error:
+            raise _explain(error, snapshot) from None
+        if len(statements) != 1:
+            raise QueryError(
+                Issue(
+                    "one-statement",
+                    "sql",
+                    f"expected one statement, got {len(statements)}",
+                    "send one SELECT at a time",
+                )
+            )
+        kind = statements[0].type.name.removesuffix("_STATEMENT")
+        if kind != "SELECT":
+            raise QueryError(
+                Issue(
+                    "not-read-only",
+                    "sql",
+                    f"a {kind} statement is not allowed: snapshots are read-only",
+                    "send a SELECT",
+                )
+            )
+        timer = threading.Timer(seconds, cursor.interrupt)
+        timer.start()
+        try:
+            cursor.execute(sql)
+            columns = [column[0] for column in cursor.description or ()]
+            return QueryResult(columns, cursor.fetchall())
+        except duckdb.InterruptException:
+            raise QueryError(
+                Issue(
+                    "query-timeout", "sql", f"stopped after {seconds:g} seconds", "narrow the query, or raise the limit"
+                )
+            ) from None
+        except duckdb.Error as error:
+            raise _explain(error, snapshot) from None
+        finally:
+            timer.cancel()
+
+
+def _explain(error: duckdb.Error, snapshot: Snapshot) -> QueryError:
+    message = str(error).strip().splitlines()[0]
+    tables = [row["table_name"] for row in snapshot.rows("SELECT table_name FROM duckdb_tables()")]
+    missing = re.search(r"Table with name (\S+?)!? does not exist", message)
+    if missing:
+        return QueryError(
+            Issue(
+                "unknown-table",
+                "sql",
+                f"unknown table {missing[1]!r}",
+                did_you_mean(missing[1].strip("!"), tables, f"tables: {', '.join(sorted(tables))}"),
+            )
+        )
+    column = re.search(r'Referenced column "([^"]+)"', message)
+    if column:
+        known = [
+            row["column_name"]
+            for row in snapshot.rows("SELECT DISTINCT column_name FROM duckdb_columns() WHERE NOT internal")
+        ]
+        return QueryError(
+            Issue(
+                "unknown-column",
+                "sql",
+                f"unknown column {column[1]!r}",
+                did_you_mean(column[1], known, "try: select name, title_en from tags"),
+            )
+        )
+    code = "not-allowed" if isinstance(error, duckdb.PermissionException) else "bad-sql"
+    return QueryError(Issue(code, "sql", message, "tables: " + ", ".join(sorted(tables))))

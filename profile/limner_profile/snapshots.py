@@ -1,0 +1,265 @@
+"""The snapshot store: immutable DuckDB files, published by rename, and the pointer CURRENT to the newest.
+
+A snapshot is written as `<id>.duckdb.tmp`, closed, fsynced, verified by opening, renamed; then CURRENT is
+replaced. A published file is never opened for writing: adding to a snapshot means publishing a changed copy.
+Imports errors only; knows nothing of what the tables mean.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from limner_profile.errors import BusyError, InternalError, Issue, UnknownNameError, unknown_name
+
+# One configuration for every reader: DuckDB refuses two configurations of one file in one process.
+READ_CONFIG: Mapping[str, Any] = {
+    "enable_external_access": False,
+    "python_enable_replacements": False,
+    "autoload_known_extensions": False,
+    "autoinstall_known_extensions": False,
+    "allow_community_extensions": False,
+    "lock_configuration": True,
+    "memory_limit": "2GB",
+    "threads": 2,
+}
+_ID = re.compile(r"^\d{8}-\d{4}$")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A published snapshot, opened for reading. Threads may share it: every query takes its own cursor."""
+
+    id: str
+    path: Path
+    connection: duckdb.DuckDBPyConnection
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a query of ours as dictionaries."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, list(parameters))
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The single value of a query of ours, None where it has no row."""
+        with self.connection.cursor() as cursor:
+            row = cursor.execute(sql, list(parameters)).fetchall()
+        return row[0][0] if row else None
+
+    def frame(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The result of a query of ours as a pandas DataFrame."""
+        with self.connection.cursor() as cursor:
+            return cursor.execute(sql, list(parameters)).df()
+
+    @property
+    def as_of(self) -> datetime:
+        """The instant of knowledge, in UTC."""
+        return datetime.fromisoformat(str(self.value("SELECT as_of FROM snapshot"))).replace(tzinfo=UTC)
+
+    @property
+    def as_of_text(self) -> str:
+        """`as_of` in the workspace's time zone, as a date where it is a midnight."""
+        zone = ZoneInfo(str(self.value("SELECT timezone FROM snapshot")))
+        local = self.as_of.astimezone(zone)
+        return local.date().isoformat() if (local.hour, local.minute, local.second) == (0, 0, 0) else local.isoformat()
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Column name to DuckDB type of a table, in order."""
+        found = self.rows(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index", [table]
+        )
+        return {row["column_name"]: row["data_type"] for row in found}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass
+class SnapshotWriter:
+    """A snapshot being written: its connection, and the runs recorded on the way."""
+
+    id: str
+    as_of: datetime
+    connection: duckdb.DuckDBPyConnection
+
+    @contextmanager
+    def run(self, step: str, detail: str = "") -> Iterator[RunCount]:
+        """Time a step; what it sets as `rows` goes into the table `runs`."""
+        started, clock = datetime.now(UTC), time.perf_counter()
+        count = RunCount(detail=detail)
+        yield count
+        seconds = time.perf_counter() - clock
+        self.connection.execute(
+            "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+            [self.id, step, started.replace(tzinfo=None), round(seconds, 3), count.rows, count.detail],
+        )
+
+
+@dataclass
+class RunCount:
+    """How many rows a step gave, and on what it ran."""
+
+    rows: int = 0
+    detail: str = ""
+
+
+class SnapshotStore:
+    """The snapshots of one workspace, in `<state>/snapshots`."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.folder = state / "snapshots"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the workspace's lock; raises BusyError when another process holds it.
+
+        The operating system frees the lock of a process that dies. Holding it twice in one process is allowed.
+        """
+        self.state.mkdir(parents=True, exist_ok=True)
+        lock = _LOCKS.setdefault(self.state.resolve(), FileLock(self.state / "lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BusyError(
+                Issue(
+                    "workspace-busy",
+                    str(self.state / "lock"),
+                    "another process is writing to this workspace",
+                    "wait until it ends, then try again",
+                )
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def ids(self) -> list[str]:
+        """The ids of the published snapshots, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        names = [path.stem for path in self.folder.glob("*.duckdb") if _ID.match(path.stem)]
+        return sorted(names, key=lambda name: name[9:])
+
+    def current_id(self) -> str | None:
+        """The id that CURRENT names, or None before the first build."""
+        pointer = self.folder / "CURRENT"
+        if not pointer.exists():
+            return None
+        return pointer.read_text(encoding="utf-8").strip() or None
+
+    def open(self, snapshot_id: str | None = None) -> Snapshot:
+        """A snapshot for reading, the current one by default; raises UnknownNameError where there is none."""
+        chosen = snapshot_id or self.current_id()
+        if chosen is None:
+            raise UnknownNameError(Issue("no-snapshot", "", "there is no snapshot yet", "run 'limner build' first"))
+        path = self.folder / f"{chosen}.duckdb"
+        if not path.exists():
+            raise unknown_name("snapshot", chosen, self.ids())
+        return Snapshot(chosen, path, _connect_reader(path))
+
+    @contextmanager
+    def create(
+        self, as_of: datetime, timezone: ZoneInfo, keep: int, *, derive: bool = False
+    ) -> Iterator[SnapshotWriter]:
+        """Write a snapshot, empty or (with `derive`) a copy of the current one, and publish it when the block ends well.
+
+        An exception inside the block leaves the current snapshot as it was. The caller holds no connection to the
+        file afterwards.
+        """
+        with self.lock():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for stale in self.folder.glob("*.tmp*"):
+                stale.unlink()
+            sequence = max((int(name[9:]) for name in self.ids()), default=0) + 1
+            snapshot_id = f"{as_of.astimezone(timezone):%Y%m%d}-{sequence:04d}"
+            path, temporary = self.folder / f"{snapshot_id}.duckdb", self.folder / f"{snapshot_id}.duckdb.tmp"
+            parent = self.current_id()
+            if derive:
+                if parent is None:
+                    raise UnknownNameError(
+                        Issue("no-snapshot", "", "there is no snapshot yet", "run 'limner build' first")
+                    )
+                shutil.copyfile(self.folder / f"{parent}.duckdb", temporary)
+            try:
+                with duckdb.connect(str(temporary)) as connection:
+                    connection.execute("SET threads = 2")
+                    connection.execute("SET temp_directory = ?", [str(self.state / "tmp")])
+                    connection.execute(
+                        "CREATE OR REPLACE TABLE snapshot (id VARCHAR, as_of TIMESTAMP, timezone VARCHAR, created_at TIMESTAMP, parent VARCHAR)"
+                    )
+                    connection.execute(
+                        "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)",
+                        [
+                            snapshot_id,
+                            as_of.replace(tzinfo=None),
+                            str(timezone),
+                            datetime.now(UTC).replace(tzinfo=None),
+                            parent,
+                        ],
+                    )
+                    connection.execute(
+                        "CREATE TABLE IF NOT EXISTS runs (snapshot VARCHAR, step VARCHAR, started_at TIMESTAMP, seconds DOUBLE, rows BIGINT, detail VARCHAR)"
+                    )
+                    yield SnapshotWriter(snapshot_id, as_of, connection)
+                    connection.execute("CHECKPOINT")
+                self._publish(temporary, path)
+            except BaseException:
+                for leftover in self.folder.glob(f"{snapshot_id}.duckdb.tmp*"):
+                    leftover.unlink()
+                raise
+            self._prune(keep)
+
+    def _publish(self, temporary: Path, path: Path) -> None:
+        if temporary.with_name(temporary.name + ".wal").exists():
+            raise InternalError(f"{temporary.name} was closed with a write-ahead log")
+        _fsync(temporary)
+        with duckdb.connect(str(temporary), read_only=True) as check:
+            check.execute("SELECT id, as_of FROM snapshot").fetchall()
+        os.replace(temporary, path)
+        pointer = self.folder / "CURRENT.tmp"
+        pointer.write_text(path.stem + "\n", encoding="utf-8")
+        _fsync(pointer)
+        os.replace(pointer, self.folder / "CURRENT")
+        _fsync(self.folder)
+
+    def _prune(self, keep: int) -> None:
+        current = self.current_id()
+        for name in self.ids()[:-keep]:
+            if name != current:
+                (self.folder / f"{name}.duckdb").unlink(missing_ok=True)
+
+
+_LOCKS: dict[Path, FileLock] = {}
+
+
+def _connect_reader(path: Path) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(str(path), read_only=True, config=dict(READ_CONFIG))
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,230 @@
+"""Where data comes from: the `sources:` of limner.yaml, and what the files behind them hold.
+
+A source maps the columns of CSV or Parquet files to what Limner knows: user, time, event, amount, properties
+and attributes. Imports errors, definitions and windows.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import duckdb
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from limner_profile.definitions import Definition
+from limner_profile.errors import Issue, SourceError, did_you_mean
+from limner_profile.windows import parse_timezone
+
+FieldType = Literal["number", "category", "boolean", "date", "time"]
+
+# Columns that every event has; a property may not take one of these names.
+EVENT_FIELDS: Mapping[str, FieldType] = {"event": "category", "time": "time", "amount": "number", "source": "category"}
+RESERVED = frozenset({*EVENT_FIELDS, "user_id", "event_id", "received"})
+
+
+class ColumnMapping(Definition):
+    """One column of a source: its name in the file, and the type to read it as where the file does not tell."""
+
+    column: str
+    type: FieldType | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"column": value} if isinstance(value, str) else value
+
+
+def _columns(value: Any) -> Any:
+    """Allow a plain list of names where a mapping from our name to the file's is expected."""
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return {name: name for name in value}
+    return value
+
+
+def _zone(name: str) -> str:
+    parse_timezone(name)
+    return name
+
+
+Columns = Annotated[dict[str, ColumnMapping], BeforeValidator(_columns)]
+ZoneName = Annotated[str, AfterValidator(_zone)]
+
+
+class Source(Definition):
+    """A table of users, events or orders, and which of its columns mean what."""
+
+    type: Literal["users", "events", "orders"]
+    path: str = Field(min_length=1)
+    user: str
+    time: str | None = None
+    received: str | None = None
+    event: str | None = None
+    event_name: str | None = None
+    event_id: str | None = None
+    amount: str | None = None
+    since: str | None = None
+    properties: Columns = {}
+    attributes: Columns = {}
+    timezone: ZoneName | None = None
+    time_format: str | None = None
+    keep_duplicates: bool = False
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Source:
+        wrong = []
+        if self.type == "users":
+            wrong = [
+                name
+                for name in ("time", "received", "event", "event_name", "event_id", "amount", "properties")
+                if getattr(self, name)
+            ]
+        elif self.type in ("events", "orders"):
+            wrong = [name for name in ("since", "attributes") if getattr(self, name)]
+        if wrong:
+            raise ValueError(f"a source of type {self.type} has no field {wrong[0]!r} | remove it, or change the type")
+        if self.type != "users" and not self.time:
+            raise ValueError(
+                f"a source of type {self.type} needs 'time' | name the column that holds the time of the act"
+            )
+        if self.type == "events" and bool(self.event) == bool(self.event_name):
+            raise ValueError(
+                "a source of events needs either 'event' or 'event_name' | 'event' names a column, 'event_name' is one name for all rows"
+            )
+        if self.type == "orders" and not self.amount:
+            raise ValueError("a source of orders needs 'amount' | name the column that holds the amount")
+        taken = sorted(RESERVED & {*self.properties, *self.attributes})
+        if taken:
+            raise ValueError(f"{taken[0]!r} is a name of Limner's own | call it otherwise: 'my_{taken[0]}: {taken[0]}'")
+        return self
+
+    @property
+    def constant_event(self) -> str | None:
+        """The event name that every row gets, or None where a column holds it."""
+        if self.event:
+            return None
+        return self.event_name or "order"
+
+    def mapped(self) -> dict[str, str]:
+        """Which YAML field names which column of the file: field path to column name."""
+        single = {
+            name: getattr(self, name) for name in ("user", "time", "received", "event", "event_id", "amount", "since")
+        }
+        columns = {name: column for name, column in single.items() if column}
+        columns |= {f"properties.{name}": mapping.column for name, mapping in self.properties.items()}
+        columns |= {f"attributes.{name}": mapping.column for name, mapping in self.attributes.items()}
+        return columns
+
+
+def source_files(source: Source, root: Path, where: str) -> list[Path]:
+    """The files of a source in name order; raises SourceError where there is none, or of an unknown kind."""
+    pattern = source.path if Path(source.path).is_absolute() else str(root / source.path)
+    files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+    if not files:
+        folder = Path(pattern).parent
+        near = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        hint = did_you_mean(Path(pattern).name, near, f"paths are relative to the folder of limner.yaml ({root.name}/)")
+        raise SourceError(Issue("missing-file", where, f"no file matches {source.path!r}", hint))
+    for file in files:
+        if not is_csv(file) and file.suffix != ".parquet":
+            raise SourceError(
+                Issue(
+                    "unknown-format",
+                    where,
+                    f"{file.name!r} is neither CSV nor Parquet",
+                    "files end in .csv, .csv.gz, .tsv or .parquet",
+                )
+            )
+    return files
+
+
+def is_csv(file: Path) -> bool:
+    """Whether the file's name says that it is delimited text."""
+    return file.name.removesuffix(".gz").endswith((".csv", ".tsv", ".txt"))
+
+
+def file_columns(file: Path, where: str) -> dict[str, str]:
+    """Column name to DuckDB type, as the file says (Parquet) or as its first rows suggest (CSV)."""
+    with duckdb.connect() as con:
+        reader = (
+            f"read_csv(?, sample_size=20480, ignore_errors=true, {csv_options(file)})"
+            if is_csv(file)
+            else "read_parquet(?)"
+        )
+        try:
+            rows = con.execute(f"DESCRIBE SELECT * FROM {reader}", [str(file)]).fetchall()
+        except duckdb.Error as error:
+            if file.stat().st_size == 0:
+                raise SourceError(
+                    Issue("empty-source", where, f"{file.name} is empty", "a source needs at least one row")
+                ) from None
+            first = str(error).splitlines()[0]
+            raise SourceError(
+                Issue("unreadable-file", where, f"{file.name} cannot be read: {first}", "is it what its name says?")
+            ) from None
+    return {str(row[0]): str(row[1]) for row in rows}
+
+
+def csv_options(file: Path) -> str:
+    """The dialect of a CSV file as options of DuckDB's `read_csv`, judged by its header line.
+
+    DuckDB's own sniffer gives up on a file with one broken row, or takes it for a table of one column.
+    """
+    return f"header=true, delim='{csv_delimiter(file)}', quote='\"', escape='\"', strict_mode=true"
+
+
+def csv_delimiter(file: Path) -> str:
+    """The delimiter that occurs most often in the header line: a comma, semicolon, tab or bar."""
+    opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
+    with opened as raw:
+        header = raw.readline().decode("utf-8", errors="replace")
+    return max(",;\t|", key=header.count)
+
+
+def field_type(duckdb_type: str) -> FieldType:
+    """The type that conditions see for a DuckDB type.
+
+    >>> field_type("DECIMAL(18,3)"), field_type("VARCHAR"), field_type("TIMESTAMP WITH TIME ZONE")
+    ('number', 'category', 'time')
+    """
+    word = duckdb_type.split("(")[0].upper()
+    if word in {
+        "TINYINT",
+        "SMALLINT",
+        "INTEGER",
+        "BIGINT",
+        "HUGEINT",
+        "UTINYINT",
+        "USMALLINT",
+        "UINTEGER",
+        "UBIGINT",
+        "UHUGEINT",
+        "FLOAT",
+        "DOUBLE",
+        "DECIMAL",
+    }:
+        return "number"
+    if word == "BOOLEAN":
+        return "boolean"
+    if word == "DATE":
+        return "date"
+    return "time" if word.startswith("TIMESTAMP") else "category"
+
+
+def check_columns(
+    source: Source, name: str, file: Path, columns: Mapping[str, str], where: Mapping[str, str]
+) -> list[Issue]:
+    """An issue for every mapped column that the file does not have; `where` places each field of the mapping."""
+    return [
+        Issue(
+            "unknown-column",
+            where.get(field, where.get("", name)),
+            f"{file.name} has no column {column!r}",
+            did_you_mean(column, columns, f"its columns: {', '.join(list(columns)[:12])}"),
+        )
+        for field, column in source.mapped().items()
+        if column not in columns
+    ]

@@ -1,0 +1,175 @@
+"""A workspace: the folder that a user owns, its limner.yaml, and where Limner keeps what it derives.
+
+Imports errors, definitions, sources and windows. Opening a workspace reads text files only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+
+from limner_profile.definitions import Definition, Document, Location, read_document, validate
+from limner_profile.errors import DefinitionError, Issue, SourceError
+from limner_profile.sources import (
+    EVENT_FIELDS,
+    FieldType,
+    Source,
+    ZoneName,
+    check_columns,
+    field_type,
+    file_columns,
+    source_files,
+)
+from limner_profile.windows import parse_timezone
+
+CONFIG_NAME = "limner.yaml"
+
+
+class Settings(Definition):
+    """Limits and habits of a workspace; each has a default that suits most."""
+
+    as_of: str | None = None
+    language: str = Field("en", pattern="^(en|zh)$")
+    min_group: int = Field(10, ge=1, description="counts of groups smaller than this are not shown in shared views")
+    min_export: int = Field(50, ge=1, description="audiences smaller than this are not exported")
+    keep_snapshots: int = Field(10, ge=1)
+    currency: str = ""
+
+
+class WorkspaceConfig(Definition):
+    """What limner.yaml holds."""
+
+    name: str
+    title: str = ""
+    timezone: ZoneName
+    sources: dict[str, Source] = Field(min_length=1)
+    settings: Settings = Settings()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the mapped sources offer: the fields of events, and the attributes of users with their source."""
+
+    event_fields: dict[str, FieldType]
+    attributes: dict[str, FieldType]
+    attribute_source: dict[str, str]
+    user_sources: tuple[str, ...]
+    sources_with_since: frozenset[str]
+    has_received: bool
+    has_events: bool
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An opened workspace: its folder, its configuration and the document that the configuration came from."""
+
+    root: Path
+    config: WorkspaceConfig
+    document: Document
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The time zone in which days begin."""
+        return parse_timezone(self.config.timezone)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of limner.yaml."""
+        return self.config.settings
+
+    @property
+    def state(self) -> Path:
+        """The folder of everything that can be rebuilt."""
+        return self.root / ".limner"
+
+    def definition_files(self, folder: str) -> Iterator[Path]:
+        """The YAML files of `tags`, `segments` or `scenarios`, in name order."""
+        yield from sorted([*(self.root / folder).glob("*.yaml"), *(self.root / folder).glob("*.yml")])
+
+    def source_where(self, name: str, field: str = "") -> str:
+        """`limner.yaml:line:column` of a source, or of one of its fields (`properties.genre`)."""
+        parts: Location = ("sources", name, *field.split(".")) if field else ("sources", name)
+        return self.document.where(parts)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The fields and attributes that the source files offer, with types; raises SourceError with every issue."""
+        issues: list[Issue] = []
+        event_fields: dict[str, FieldType] = dict(EVENT_FIELDS)
+        attributes: dict[str, FieldType] = {}
+        attribute_source: dict[str, str] = {}
+        for name, source in self.config.sources.items():
+            try:
+                files = source_files(source, self.root, self.source_where(name, "path"))
+                columns = file_columns(files[0], self.source_where(name, "path"))
+            except SourceError as error:
+                issues += error.issues
+                continue
+            places = {field: self.source_where(name, field) for field in source.mapped()}
+            missing = check_columns(source, name, files[0], columns, places)
+            issues += missing
+            if missing:
+                continue
+            for target, mapping in {**source.properties, **source.attributes}.items():
+                kind = mapping.type or field_type(columns[mapping.column])
+                known = attributes if source.type == "users" else event_fields
+                if source.type == "users" and target in attributes:
+                    place = self.source_where(name, f"attributes.{target}")
+                    issues.append(
+                        Issue(
+                            "duplicate-attribute",
+                            place,
+                            f"{target!r} comes from {attribute_source[target]!r} already",
+                            "map it under another name",
+                        )
+                    )
+                elif known.get(target, kind) != kind:
+                    place = self.source_where(name, f"properties.{target}")
+                    issues.append(
+                        Issue(
+                            "wrong-type",
+                            place,
+                            f"{target!r} is a {kind} here and a {known[target]} in another source",
+                            "state 'type:', or map it under another name",
+                        )
+                    )
+                else:
+                    known[target] = kind
+                    if source.type == "users":
+                        attribute_source[target] = name
+        if issues:
+            raise SourceError(issues)
+        sources = self.config.sources
+        return Schema(
+            event_fields,
+            attributes,
+            attribute_source,
+            tuple(name for name, source in sources.items() if source.type == "users"),
+            frozenset(name for name, source in sources.items() if source.since),
+            any(source.received for source in sources.values()),
+            any(source.type != "users" for source in sources.values()),
+        )
+
+
+def open_workspace(root: Path) -> Workspace:
+    """The workspace in `root`; raises DefinitionError where limner.yaml is missing or wrong."""
+    path = root / CONFIG_NAME
+    if not path.exists():
+        raise DefinitionError(
+            Issue(
+                "no-workspace",
+                str(root),
+                f"there is no {CONFIG_NAME} here",
+                "try 'limner demo', or name the folder with --dir",
+            )
+        )
+    document = read_document(path, root)
+    config, issues = validate(WorkspaceConfig, document.data if document.data is not None else {}, document)
+    if config is None:
+        raise DefinitionError(issues)
+    return Workspace(root, config, document)

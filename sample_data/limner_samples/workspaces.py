@@ -1,0 +1,62 @@
+"""Ready workspaces: definitions shipped with the package, and the data that they map.
+
+Imports the generators beside it; they import the errors of the profile floor at most.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Literal
+
+SampleName = Literal["reading", "grocery"]
+_FOLDERS = ("tags", "segments", "scenarios")
+
+
+def make_workspace(name: SampleName, target: Path) -> None:
+    """Write the workspace `name` into `target`: its definitions and its data. Existing definitions are kept.
+
+    Raises SourceError `missing-extra` for the grocery data without the extra `samples`.
+    """
+    copy_definitions(name, target)
+    if name == "grocery":
+        from limner_samples.grocery.prepare import write_grocery
+
+        write_grocery(target / "data")
+        return
+    data = resources.files("limner_samples") / "reading" / "data"
+    (target / "data").mkdir(parents=True, exist_ok=True)
+    for file in data.iterdir():
+        if file.name.endswith(".parquet"):
+            with resources.as_file(file) as path:
+                shutil.copyfile(path, target / "data" / file.name)
+
+
+def write_reading(
+    target: Path, users: int, seed: int | None = None, progress: Callable[[float], None] | None = None
+) -> dict[str, int]:
+    """File name to rows of a reading-app workspace generated with so many users."""
+    from limner_samples.reading.generator import SAMPLE_SEED, write_sample
+
+    copy_definitions("reading", target)
+    return write_sample(target / "data", users, SAMPLE_SEED if seed is None else seed, progress)
+
+
+def copy_definitions(name: SampleName, target: Path) -> None:
+    """Copy limner.yaml and the folders of definitions into `target`, except for files that stand there already."""
+    source = resources.files("limner_samples") / name
+    target.mkdir(parents=True, exist_ok=True)
+    _copy(source / "limner.yaml", target / "limner.yaml")
+    for folder in _FOLDERS:
+        (target / folder).mkdir(exist_ok=True)
+        for file in (source / folder).iterdir():
+            if file.name.endswith(".yaml"):
+                _copy(file, target / folder / file.name)
+
+
+def _copy(source: Traversable, target: Path) -> None:
+    if not target.exists():
+        target.write_bytes(source.read_bytes())

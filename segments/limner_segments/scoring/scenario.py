@@ -1,0 +1,242 @@
+"""Scenarios: scenarios/*.yaml say what to predict, for whom, when, and from which tags.
+
+Imports floor 1 and the outcome kinds. Cutoffs are computed here, purely, from the end of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Union
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+
+import limner_segments.scoring.outcomes as outcome_modules
+from limner_profile.catalog import Catalog, CatalogTag
+from limner_profile.definitions import Definition, Title, entries, read_document, validate
+from limner_profile.errors import DefinitionError, InternalError, Issue, RefusedError, did_you_mean
+from limner_profile.predicates.where import Where
+from limner_profile.windows import Length, add_days, days_of
+from limner_profile.workspace import Workspace
+from limner_segments.scoring.outcomes.base import OUTCOME_KINDS, Outcome
+
+OUTCOME_KINDS.discover(outcome_modules)
+
+
+if TYPE_CHECKING:
+    AnyOutcome = Outcome
+else:
+    # The registry knows the kinds only now; pydantic then places an error at the field of the kind that was meant.
+    AnyOutcome = Annotated[Union[tuple(kind for _, kind in OUTCOME_KINDS)], Field(discriminator="kind")]  # noqa: UP007
+
+
+class Cutoffs(Definition):
+    """How many past cutoffs to train on, besides the newest, which is held out; and how far apart they lie."""
+
+    training: int = Field(default=3, ge=1, le=24)
+    every: Length = "30d"
+    history: Length = "60d"
+
+
+class AllowedTags(Definition):
+    """Which tags the scorer may see: all but `exclude`, or only `include`."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class Scenario(Definition):
+    """Population + outcome + windows + allowed tags: what to predict.
+
+    `trust` names attributes that are known to have been known at the cutoff, so that a leakage alarm only warns.
+    """
+
+    title: Title
+    population: Where
+    outcome: AnyOutcome
+    gap: Length = "0d"
+    label_window: Length
+    cutoffs: Cutoffs = Cutoffs()
+    tags: AllowedTags = AllowedTags()
+    sensitive_tags: bool = False
+    trust: tuple[str, ...] = ()
+    description: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class NamedScenario:
+    """A scenario with its name and the place where it is defined."""
+
+    name: str
+    scenario: Scenario
+    place: str = ""
+
+    @property
+    def score_tag(self) -> str:
+        """The name of the tag that holds the score."""
+        return f"{self.name}_score"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The cutoffs of a scenario, oldest first; the last one is the hold-out. Instants in UTC."""
+
+    training: tuple[datetime, ...]
+    holdout: datetime
+
+    @property
+    def all(self) -> tuple[datetime, ...]:
+        """Training cutoffs, then the hold-out."""
+        return (*self.training, self.holdout)
+
+
+def plan_cutoffs(scenario: Scenario, first_event: datetime, end: datetime, timezone: ZoneInfo) -> Schedule:
+    """The cutoffs for data from `first_event` to `end`: the newest label window ends at `end`.
+
+    Every training cutoff's label window ends before the hold-out cutoff begins, so no outcome that training sees lies
+    in the time that the hold-out is judged on. Raises RefusedError where no training cutoff has enough history.
+    """
+    reach = days_of(scenario.gap) + days_of(scenario.label_window)
+    holdout = add_days(end, -reach, timezone)
+    newest = add_days(holdout, -reach, timezone)
+    earliest = add_days(first_event, days_of(scenario.cutoffs.history), timezone)
+    candidates = [
+        add_days(newest, -index * days_of(scenario.cutoffs.every), timezone)
+        for index in range(scenario.cutoffs.training)
+    ]
+    training = tuple(sorted({cutoff for cutoff in candidates if cutoff >= earliest}))
+    if not training:
+        needed = 2 * reach + days_of(scenario.cutoffs.history)
+        raise RefusedError(
+            Issue(
+                "too-little-history",
+                "",
+                f"the events begin on {first_event.astimezone(timezone):%Y-%m-%d}: too late for one training cutoff before the hold-out",
+                f"{needed} days are needed: shorten gap, label_window or cutoffs.history",
+            )
+        )
+    return Schedule(training, holdout)
+
+
+def read_scenarios(workspace: Workspace, catalog: Catalog) -> tuple[dict[str, NamedScenario], list[Issue]]:
+    """The sound scenarios by name, and the issues of those that are not."""
+    scenarios: dict[str, NamedScenario] = {}
+    issues: list[Issue] = []
+    places: dict[str, str] = {}
+    for path in workspace.definition_files("scenarios"):
+        try:
+            document = read_document(path, workspace.root)
+            definitions = entries(document)
+        except DefinitionError as error:
+            issues += error.issues
+            continue
+        for name, data in definitions.items():
+            place = document.where((name,))
+            if name in places:
+                issues.append(
+                    Issue(
+                        "duplicate-name",
+                        place,
+                        f"the scenario {name!r} is defined twice",
+                        f"it stands at {places[name]} already",
+                    )
+                )
+                continue
+            places[name] = place
+            if not name.isidentifier():
+                issues.append(
+                    Issue(
+                        "bad-name",
+                        place,
+                        f"{name!r} cannot be the name of a scenario",
+                        "letters, digits and underscores",
+                    )
+                )
+                continue
+            scenario, found = validate(Scenario, data, document, (name,))
+            if scenario is not None:
+                found = [
+                    replace(issue, where=document.where((name, *field.split("."))))
+                    for field, issue in _check(name, scenario, catalog, workspace)
+                ]
+            issues += found
+            if scenario is not None and not found:
+                scenarios[name] = NamedScenario(name, scenario, place)
+    return scenarios, issues
+
+
+def _check(name: str, scenario: Scenario, catalog: Catalog, workspace: Workspace) -> list[tuple[str, Issue]]:
+    found = [("population", issue) for issue in scenario.population.check(catalog.types, "", thing="tag")]
+    found += [(f"outcome.{field}", issue) for field, issue in scenario.outcome.check(workspace.schema)]
+    for field, names in (
+        ("tags.include", scenario.tags.include),
+        ("tags.exclude", scenario.tags.exclude),
+        ("trust", scenario.trust),
+    ):
+        for tag in names:
+            if tag not in catalog:
+                found.append(
+                    (
+                        field,
+                        Issue(
+                            "unknown-tag",
+                            "",
+                            f"unknown tag {tag!r}",
+                            did_you_mean(tag, catalog.tags, "see 'limner tags list'"),
+                        ),
+                    )
+                )
+    if f"{name}_score" in catalog:
+        found.append(
+            ("", Issue("name-taken", "", f"the tag {name}_score exists already", "rename the scenario or the tag"))
+        )
+    if days_of(scenario.label_window) == 0:
+        found.append(("label_window", Issue("bad-value", "", "the label window is empty", "write it as 30d")))
+    return found
+
+
+def load_scenarios(workspace: Workspace, catalog: Catalog) -> dict[str, NamedScenario]:
+    """The scenarios of a workspace by name; raises DefinitionError with every issue found."""
+    scenarios, issues = read_scenarios(workspace, catalog)
+    if issues:
+        raise DefinitionError(issues)
+    return scenarios
+
+
+def score_tags(scenarios: Mapping[str, NamedScenario]) -> list[CatalogTag]:
+    """The tags that hold the scores of scenarios, for the catalog."""
+    return [
+        CatalogTag(
+            named.score_tag,
+            "score",
+            "number",
+            Title(en=f"score: {named.scenario.title.en}", zh=f"评分：{named.scenario.title.of('zh')}"),
+        )
+        for named in scenarios.values()
+    ]
+
+
+def allowed_tags(scenario: Scenario, catalog: Catalog) -> tuple[str, ...]:
+    """The names of the computed tags that the scorer may see, in catalog order.
+
+    Sensitive tags only where the scenario says so; dates and times are left out: their values grow with the cutoff.
+    """
+    chosen = []
+    for name, tag in catalog.computed.items():
+        if scenario.tags.include and name not in scenario.tags.include:
+            continue
+        if name in scenario.tags.exclude or catalog[name].type in ("date", "time"):
+            continue
+        if tag.sensitivity == "sensitive" and not scenario.sensitive_tags:
+            continue
+        chosen.append(name)
+    if not chosen:
+        raise RefusedError(
+            Issue("no-tags", "tags", "no tag is left for the scorer", "widen tags.include or shorten tags.exclude")
+        )
+    if len(set(chosen)) != len(chosen):
+        raise InternalError("a tag is listed twice")
+    return tuple(chosen)

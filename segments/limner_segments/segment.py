@@ -1,0 +1,165 @@
+"""Segment definitions: segments/*.yaml as typed conditions on tags, checked against the catalog.
+
+Imports floor 1 only. Saving writes text; making the audience of a segment is the matter of `audience`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import yaml
+
+from limner_profile.catalog import Catalog
+from limner_profile.definitions import Definition, Title, entries, read_document, validate
+from limner_profile.errors import DefinitionError, Issue, RefusedError, unknown_name
+from limner_profile.predicates.base import Predicate
+from limner_profile.predicates.parser import parse
+from limner_profile.predicates.where import Where
+from limner_profile.workspace import Workspace
+
+
+class Origin(Definition):
+    """Where a segment that was saved from an insight comes from, and what the card promised."""
+
+    insight: str
+    scenario: str
+    snapshot: str
+    size: int
+
+
+class Segment(Definition):
+    """The rules of an audience: a condition on tags, and who wants it for what."""
+
+    where: Where
+    title: Title | None = None
+    purpose: str = ""
+    owner: str = ""
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class NamedSegment:
+    """A segment with its name and the place where it is defined."""
+
+    name: str
+    segment: Segment
+    place: str = ""
+
+    @property
+    def condition(self) -> Predicate:
+        """The typed condition."""
+        return self.segment.where
+
+    def title(self, language: str) -> str:
+        """The title in `language`, the name where there is none."""
+        return self.segment.title.of(language) if self.segment.title else self.name
+
+    def sentence(self, language: str, catalog: Catalog) -> str:
+        """The condition as a sentence in 'en' or 'zh'."""
+        return sentence_of(self.condition, language, catalog)
+
+
+def sentence_of(condition: Predicate, language: str, catalog: Catalog) -> str:
+    """A condition as a sentence in 'en' or 'zh', with the titles and units of the catalog."""
+    chosen = "zh" if language == "zh" else "en"
+    return condition.to_sentence(chosen, lambda name: catalog.words(name, chosen))
+
+
+def read_segments(workspace: Workspace, catalog: Catalog) -> tuple[dict[str, NamedSegment], list[Issue]]:
+    """The sound segments by name, and the issues of those that are not."""
+    segments: dict[str, NamedSegment] = {}
+    issues: list[Issue] = []
+    places: dict[str, str] = {}
+    for path in workspace.definition_files("segments"):
+        try:
+            document = read_document(path, workspace.root)
+            definitions = entries(document)
+        except DefinitionError as error:
+            issues += error.issues
+            continue
+        for name, data in definitions.items():
+            place = document.where((name,))
+            if name in places:
+                issues.append(
+                    Issue(
+                        "duplicate-name",
+                        place,
+                        f"the segment {name!r} is defined twice",
+                        f"it stands at {places[name]} already",
+                    )
+                )
+                continue
+            places[name] = place
+            segment, found = validate(Segment, data, document, (name,))
+            if segment is not None:
+                found = [
+                    replace(issue, where=document.where((name, "where")))
+                    for issue in check_condition(segment.where, catalog)
+                ]
+            issues += found
+            if segment is not None and not found:
+                segments[name] = NamedSegment(name, segment, place)
+    return segments, issues
+
+
+def load_segments(workspace: Workspace, catalog: Catalog) -> dict[str, NamedSegment]:
+    """The segments of a workspace by name; raises DefinitionError with every issue found."""
+    segments, issues = read_segments(workspace, catalog)
+    if issues:
+        raise DefinitionError(issues)
+    return segments
+
+
+def check_condition(condition: Predicate, catalog: Catalog, where: str = "where") -> list[Issue]:
+    """The issues of a condition: unknown tags, values of the wrong type."""
+    return condition.check(catalog.types, where, thing="tag")
+
+
+def resolve(
+    name_or_text: str | None, where_text: str | None, segments: Mapping[str, NamedSegment], catalog: Catalog
+) -> NamedSegment:
+    """The segment of a name, or an unnamed one made of `where_text`; raises UnknownNameError or ConditionError."""
+    if where_text is not None:
+        condition = parse(where_text, thing="tag")
+        issues = check_condition(condition, catalog)
+        if issues:
+            raise DefinitionError(issues)
+        return NamedSegment("", Segment(where=condition))
+    if name_or_text is None:
+        raise RefusedError(
+            Issue("no-segment", "", "neither a segment nor a condition is given", 'name a segment, or add --where "…"')
+        )
+    if name_or_text not in segments:
+        raise unknown_name("segment", name_or_text, segments)
+    return segments[name_or_text]
+
+
+def save_segment(workspace: Workspace, named: NamedSegment) -> Path:
+    """The file that a new segment was written to; raises RefusedError where the name is taken or unfit."""
+    if not named.name.isidentifier():
+        raise RefusedError(
+            Issue("bad-name", "", f"{named.name!r} cannot be the name of a segment", "letters, digits and underscores")
+        )
+    path = workspace.root / "segments" / f"{named.name}.yaml"
+    if path.exists():
+        raise RefusedError(
+            Issue(
+                "name-taken",
+                str(path.relative_to(workspace.root)),
+                f"the segment {named.name!r} exists already",
+                "choose another name with --name",
+            )
+        )
+    path.parent.mkdir(exist_ok=True)
+    content = named.segment.model_dump(mode="json", exclude_defaults=True)
+    order = [key for key in ("title", "purpose", "owner", "where", "origin") if key in content]
+    text = yaml.safe_dump(
+        {named.name: {key: content[key] for key in order}}, allow_unicode=True, sort_keys=False, width=110
+    )
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return path

@@ -1,0 +1,79 @@
+"""Insight cards and evaluations in the terminal. Imports rich and the floors below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from limner.output import console, show
+from limner.project import Project, Trained
+from limner_explain.cards import read_cards
+
+
+def print_evaluation(trained: Trained, project: Project) -> None:
+    """Print the measures of every scorer on the hold-out, side by side."""
+    evaluations = trained.experiment.evaluations
+    first = next(iter(evaluations.values()))
+    cutoffs = [cutoff.astimezone(project.workspace.timezone).date().isoformat() for cutoff in trained.cutoffs]
+    table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
+    table.title = (
+        f"hold-out {cutoffs[-1]}: {first.users:,} users, {first.outcomes:,} with the outcome ({first.base_rate:.1%}); "
+        f"trained as of {', '.join(cutoffs[:-1])}"
+    )
+    for name in ("scorer", "AUC", "95 % interval", "lift at 10 %", "gain at 20 %", "Brier"):
+        table.add_column(name, justify="left" if name == "scorer" else "right")
+    for scorer, evaluation in evaluations.items():
+        lift = next(top.lift.value for top in evaluation.top if top.share == 0.1)
+        gain = next(top.gain.value for top in evaluation.top if top.share == 0.2)
+        interval = f"{evaluation.auc.low:.3f}–{evaluation.auc.high:.3f}"
+        table.add_row(scorer, f"{evaluation.auc.value:.3f}", interval, f"{lift:.2f}", f"{gain:.0%}", f"{evaluation.brier:.4f}")
+    console().print(table)
+
+
+def print_cards(project: Project, scenario: str | None, language: str | None = None) -> None:
+    """Print the insight cards of the current snapshot."""
+    chosen = language or project.workspace.settings.language
+    with project.store.open() as snapshot:
+        cards = read_cards(snapshot, scenario)
+        sets = {row["scenario"]: row for row in snapshot.rows("SELECT * FROM insight_sets")} if snapshot.columns("insight_sets") else {}
+    output = console()
+    if not cards:
+        output.print("no insights yet: run 'limner scenarios train <scenario>'")
+        return
+    for card in cards:
+        output.print(_panel(card, chosen))
+    for name, row in sets.items():
+        if scenario in (None, name):
+            output.print(
+                f"{name}: {row['kept']} of {row['judged']} judged rules held up; together they reach {row['coverage']:.0%} of the outcomes "
+                f"among {row['reach']:.0%} of the users (fidelity to the scorer: R² {row['r_squared']:.2f} on the log-odds)"
+            )
+
+
+def _panel(card: dict[str, Any], language: str) -> Panel:
+    body: list[Any] = [Text(card["sentence_zh"] if language == "zh" else card["sentence_en"])]
+    numbers = (
+        f"now {card['size']:,} users · hold-out {card['holdout_outcomes']:,} of {card['holdout_users']:,} "
+        f"({card['support']:.1%} of the population) · lift {card['lift']:.2f} ({card['lift_low']:.2f}–{card['lift_high']:.2f})"
+    )
+    body.append(Text(numbers, style="cyan"))
+    if card["reasons"]:
+        reasons = " · ".join(f"{_title(reason['title'], language)} {reason['contribution']:+.2f}" for reason in card["reasons"])
+        body.append(Text(f"reasons (log-odds above average): {reasons}", style="dim"))
+    body += [Text(f"! {_title(warning, language)}", style="yellow") for warning in card["warnings"]]
+    body.append(Text(f"where: {card['condition']}", style="dim"))
+    style = "red" if card["direction"] == "raises" else "green"
+    return Panel(Group(*body), title=f"{card['id']}", title_align="left", border_style=style)
+
+
+def _title(title: dict[str, str], language: str) -> str:
+    return title["zh"] or title["en"] if language == "zh" else title["en"]
+
+
+def summary_line(label: str, value: Any) -> Text:
+    """A line of a summary: a dim label, then the value."""
+    return Text.assemble((f"{label:<12}", "dim"), show(value))

@@ -1,0 +1,68 @@
+"""The command line: `limner <noun> <verb>`. Commands live in `commands/`, one file a noun; heavy imports inside them."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+import limner
+from limner.commands import build, demo, insights, profile, sample, scenarios, segments, serve, snapshots, sql, tags
+
+app = typer.Typer(
+    name="limner",
+    help="From raw behaviour to a rule that a person can read, trust and act on.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"limner {limner.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and exit."),
+) -> None:
+    """From raw behaviour to a rule that a person can read, trust and act on."""
+
+
+app.command("demo", rich_help_panel="Start here")(demo.demo)
+app.command("sample", rich_help_panel="Start here")(sample.sample)
+app.command("check", rich_help_panel="Build")(build.check)
+app.command("sync", rich_help_panel="Build")(build.sync)
+app.command("build", rich_help_panel="Build")(build.build)
+app.command("sql", rich_help_panel="Look")(sql.sql)
+app.command("serve", rich_help_panel="Look")(serve.serve)
+app.add_typer(tags.app, name="tags", rich_help_panel="Look")
+app.add_typer(profile.app, name="profile", rich_help_panel="Look")
+app.add_typer(snapshots.app, name="snapshots", rich_help_panel="Look")
+app.add_typer(segments.app, name="segments", rich_help_panel="Act")
+app.add_typer(scenarios.app, name="scenarios", rich_help_panel="Act")
+app.add_typer(insights.app, name="insights", rich_help_panel="Act")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with exit code 1 and no traceback."""
+    try:
+        app()
+    except Exception as error:
+        from limner_profile.errors import UserError
+
+        if not isinstance(error, UserError):
+            raise
+        from limner.output import print_error
+
+        print_error(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing half-written is in use", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

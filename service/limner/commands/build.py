@@ -1,0 +1,76 @@
+"""limner check, sync and build: from text and files to a snapshot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.commands.options import Dir, Style, opened, style_of
+
+
+def check(directory: Dir = Path("."), style: Style = "table") -> None:
+    """Check every definition of the workspace, and that the sources have what they name."""
+    from limner.output import print_error, print_rows
+    from limner.project import read_project
+    from limner_profile.errors import UserError
+
+    chosen = style_of(style)
+    project, issues = read_project(directory)
+    if chosen.value != "table":
+        rows = [{"code": issue.code, "where": issue.where, "message": issue.message, "hint": issue.hint} for issue in issues]
+        print_rows(rows, chosen, ["code", "where", "message", "hint"])
+    elif issues:
+        print_error(UserError(issues))
+    elif project:
+        typer.echo(f"{len(project.catalog.computed)} tags, {len(project.segments)} segments, {len(project.scenarios)} scenarios: no issues")
+    if issues:
+        raise typer.Exit(1)
+
+
+def sync(directory: Dir = Path("."), style: Style = "table") -> None:
+    """Ingest the sources into sorted Parquet; rows that cannot be read are kept in rejects."""
+    from limner import project as work
+    from limner.output import print_rows
+    from limner.progress import TerminalProgress
+
+    chosen = style_of(style)
+    entries = work.sync(opened(directory), TerminalProgress())
+    rows = [
+        {
+            "source": entry.source, "rows": entry.rows, "duplicates": entry.duplicates, "rejected": entry.rejected,
+            "first_time": entry.first_time, "last_time": entry.last_time, "reused": entry.reused,
+        }
+        for entry in entries
+    ]  # fmt: skip
+    print_rows(rows, chosen)
+
+
+def build(
+    directory: Dir = Path("."),
+    as_of: Annotated[str | None, typer.Option("--as-of", help="The instant of knowledge, exclusive: 2025-12-31, local.")] = None,
+    style: Style = "table",
+) -> None:
+    """Build a snapshot: tags, scores of trained scenarios, audiences."""
+    from limner import project as work
+    from limner.output import print_object
+    from limner.progress import TerminalProgress
+
+    chosen = style_of(style)
+    project = opened(directory)
+    progress = TerminalProgress()
+    built = work.build(project, as_of, progress)
+    rejected = sum(entry.rejected for entry in built.ingested)
+    if rejected:
+        progress.warn(f"{rejected:,} rows could not be read: limner sql \"select * from rejects\"")
+    content = {
+        "snapshot": built.snapshot,
+        "as_of": built.as_of.astimezone(project.workspace.timezone).isoformat(),
+        "users": built.users,
+        "tags": len(project.catalog.computed),
+        "rejected": rejected,
+        "rated": list(built.rated),
+        "audiences": dict(built.audiences),
+    }
+    print_object(content, chosen)

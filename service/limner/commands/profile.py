@@ -1,0 +1,103 @@
+"""limner profile show and why: one user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.commands.options import Dir, Language, SnapshotId, Style, language_of, opened, style_of
+
+app = typer.Typer(help="One user: tag values, acts, and the reasons of a score.", no_args_is_help=True)
+
+
+@app.command("show")
+def show_profile(
+    user: Annotated[str, typer.Argument(help="A user_id.")],
+    directory: Dir = Path("."),
+    snapshot: SnapshotId = None,
+    acts: Annotated[int, typer.Option("--acts", help="How many of the latest acts to show.", min=0)] = 10,
+    language: Language = None,
+    style: Style = "table",
+) -> None:
+    """Show every tag value of a user, with its place among all users, and the latest acts."""
+    from limner.output import Format, console, print_object, print_rows, show
+    from limner_profile.lookup import read_profile, read_timeline
+
+    chosen = style_of(style)
+    project = opened(directory)
+    wanted = language_of(project, language)
+    with project.store.open(snapshot) as current:
+        values = read_profile(current, user)
+        timeline = read_timeline(project.workspace, user, current.as_of, acts) if acts else []
+        as_of = current.as_of_text
+    if chosen is Format.json:
+        profile = [
+            {"tag": value.tag, "title": value.title_zh if wanted == "zh" else value.title_en, "kind": value.kind,
+             "window": value.window, "unit": value.unit, "value": value.value, "percentile": value.percentile}
+            for value in values
+        ]  # fmt: skip
+        print_object({"user_id": user, "as_of": as_of, "profile": profile, "acts": timeline}, chosen)
+        return
+    rows = [
+        {
+            "tag": value.tag, "title": value.title_zh if wanted == "zh" else value.title_en,
+            "value": f"{show(value.value)} {value.unit}".strip() if value.value is not None else None,
+            "percentile": None if value.percentile is None else f"{100 * value.percentile:.0f} %",
+        }
+        for value in values
+    ]  # fmt: skip
+    print_rows(rows, chosen, title=f"{user} as of {as_of}")
+    if timeline and chosen is Format.table:
+        console().print()
+        acts_rows = [{"time": act["time"], "event": act["event"], "properties": act["properties"]} for act in timeline]
+        print_rows(acts_rows, chosen, title="latest acts")
+
+
+@app.command("why")
+def why(
+    user: Annotated[str, typer.Argument(help="A user_id.")],
+    scenario: Annotated[str, typer.Argument(help="A trained scenario.")],
+    directory: Dir = Path("."),
+    language: Language = None,
+    style: Style = "table",
+) -> None:
+    """Explain a user's score: every tag's contribution, computed on demand with SHAP."""
+    from limner.output import Format, print_object, print_rows, show
+    from limner_explain.reasons import explain_user
+    from limner_profile.errors import Issue, RefusedError
+    from limner_profile.lookup import read_profile
+    from limner_segments.scoring.rating import population_frame
+    from limner_segments.scoring.shelf import staleness, take_model
+
+    chosen = style_of(style)
+    project = opened(directory)
+    wanted = language_of(project, language)
+    named = project.scenario(scenario)
+    trained = take_model(project.workspace, scenario)
+    if trained is None or staleness(trained, named, project.catalog):
+        reason = "is not trained yet" if trained is None else f"has a model that no longer fits: {staleness(trained, named, project.catalog)}"
+        raise RefusedError(Issue("not-trained", "", f"the scenario {scenario!r} {reason}", f"run 'limner scenarios train {scenario}'"))
+    with project.store.open() as current:
+        values = {value.tag: value for value in read_profile(current, user)}
+        population = population_frame(current.connection, named, trained.model.tags, project.catalog.types)
+    row = population[population["user_id"] == user]
+    if row.empty:
+        raise RefusedError(
+            Issue("not-in-population", "", f"{user} is not in the population of {scenario!r}", f"population: {named.scenario.population.to_text()}")
+        )
+    reasons = explain_user(trained.model, row)
+    rows = [
+        {
+            "tag": tag, "title": project.catalog[tag].title.of(wanted), "value": values[tag].value,
+            "contribution": round(contribution, 4),
+        }
+        for tag, contribution in reasons.contributions
+    ]  # fmt: skip
+    if chosen is Format.json:
+        content = {"user_id": user, "scenario": scenario, "score": reasons.score, "base_value": reasons.base_value, "log_odds": reasons.log_odds}
+        print_object({**content, "unit": "log-odds", "contributions": rows}, chosen)
+        return
+    title = f"{user}: score {show(reasons.score)} (base value {reasons.base_value:.3f} + contributions = {reasons.log_odds:.3f} log-odds)"
+    print_rows(rows, chosen, title=title)

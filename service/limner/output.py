@@ -1,0 +1,113 @@
+"""Results on stdout as a table, JSON or CSV; notes and errors on stderr. Imports rich, and errors."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from limner_profile.errors import UserError
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], style: Format, columns: Sequence[str] | None = None, title: str = "") -> None:
+    """Print rows with these columns (all keys of the first row by default); JSON keys are the column names."""
+    names = list(columns) if columns is not None else list(rows[0]) if rows else []
+    if style is Format.json:
+        print(json.dumps([{name: _plain(row[name]) for name in names} for row in rows], ensure_ascii=False, indent=2))
+    elif style is Format.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([["" if row[name] is None else _plain(row[name]) for name in names] for row in rows])
+    else:
+        table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+        for name in names:
+            numeric = any(isinstance(row[name], int | float) and not isinstance(row[name], bool) for row in rows)
+            table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(show(row[name])) for name in names))
+        console().print(table)
+        if not rows:
+            console().print("(no rows)")
+
+
+def print_object(content: Mapping[str, Any], style: Format) -> None:
+    """Print one result: JSON as an object, otherwise a line a field."""
+    if style is Format.json:
+        print(json.dumps({key: _plain(value) for key, value in content.items()}, ensure_ascii=False, indent=2))
+    elif style is Format.csv:
+        print_rows([content], style)
+    else:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        table.add_column(style="dim")
+        table.add_column(overflow="fold")
+        for key, value in content.items():
+            table.add_row(key, Text(show(value)))
+        console().print(table)
+
+
+def show(value: Any) -> str:
+    """A value as text for people: unknown as a dash, numbers with separators, shares with four digits."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float | Decimal):
+        number = float(value)
+        if number == int(number) and abs(number) < 1e15:
+            return f"{number:,.0f}"
+        return f"{number:,.2f}" if abs(number) >= 100 else f"{number:.4g}"
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(_plain(value), ensure_ascii=False)
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def console() -> Console:
+    """The console for results. Piped output is not wrapped at 80 columns."""
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def print_error(error: UserError) -> None:
+    """Print every issue of a user's mistake on stderr, with its code."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    for issue in error.issues:
+        place = f"{issue.where}  " if issue.where else ""
+        errors.print(Text.assemble((place, "bold"), (issue.message, "red"), (f"  [{issue.code}]", "dim")))
+        if issue.hint:
+            errors.print(Text("\n".join(f"  {line}" for line in issue.hint.splitlines())))
+    if len(error.issues) > 1:
+        errors.print(Text(f"{len(error.issues)} issues", style="bold"))

@@ -1,0 +1,242 @@
+"""A project: a workspace opened with everything that its text files define, and the work that runs over all floors.
+
+The one place where ingestion, building, training and explaining meet. Imports every floor below; prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from limner_explain.cards import create_insight_tables, write_insights
+from limner_explain.insight import InsightSet
+from limner_explain.reasons import create_reason_tables, write_reasons
+from limner_profile.builder import default_as_of, write_profiles
+from limner_profile.catalog import Catalog, read_catalog
+from limner_profile.errors import Issue, UserError, unknown_name
+from limner_profile.ingest import Ingested, ingest, read_ingested
+from limner_profile.snapshots import SnapshotStore, SnapshotWriter
+from limner_profile.windows import parse_as_of
+from limner_profile.workspace import Workspace, open_workspace
+from limner_segments.audience import write_audiences
+from limner_segments.scoring.dataset import build_dataset
+from limner_segments.scoring.experiment import Experiment, run_experiment
+from limner_segments.scoring.rating import create_score_tables, population_frame, write_evaluations, write_scores
+from limner_segments.scoring.scenario import NamedScenario, plan_cutoffs, read_scenarios, score_tags
+from limner_segments.scoring.shelf import shelve, staleness, take_model
+from limner_segments.segment import NamedSegment, read_segments
+
+
+class Step(Protocol):
+    """One step of work in progress."""
+
+    def advance(self, amount: float = 1) -> None:
+        """Move the bar on."""
+
+    def describe(self, text: str) -> None:
+        """Say what is being done now."""
+
+
+class Progress(Protocol):
+    """Who is told how the work goes on: a terminal, a web page, or nobody."""
+
+    def step(self, name: str, total: float | None = None) -> AbstractContextManager[Step]:
+        """Begin a step; `total` is how often `advance` will be called, None where nobody knows."""
+
+    def warn(self, text: str) -> None:
+        """Tell something that the user should know."""
+
+
+class _SilentStep:
+    def advance(self, amount: float = 1) -> None:
+        """Nothing."""
+
+    def describe(self, text: str) -> None:
+        """Nothing."""
+
+
+class Silent:
+    """Progress that nobody watches; warnings are kept in `warnings`."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    @contextmanager
+    def step(self, name: str, total: float | None = None) -> Any:
+        """A step without a bar."""
+        yield _SilentStep()
+
+    def warn(self, text: str) -> None:
+        """Keep the warning."""
+        self.warnings.append(text)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A workspace with its store, catalog (scores included), scenarios and segments."""
+
+    workspace: Workspace
+    store: SnapshotStore
+    catalog: Catalog
+    scenarios: Mapping[str, NamedScenario]
+    segments: Mapping[str, NamedSegment]
+
+    def scenario(self, name: str) -> NamedScenario:
+        """The scenario called `name`; raises UnknownNameError."""
+        if name not in self.scenarios:
+            raise unknown_name("scenario", name, self.scenarios)
+        return self.scenarios[name]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build gave: the snapshot, users, audience sizes, what each source held, and the scenarios rated."""
+
+    snapshot: str
+    as_of: datetime
+    users: int
+    audiences: Mapping[str, int]
+    ingested: Sequence[Ingested]
+    rated: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gave: the experiment, the insights, and the snapshot that now holds both."""
+
+    experiment: Experiment
+    insights: InsightSet
+    snapshot: str
+    cutoffs: tuple[datetime, ...]
+    folder: Path
+
+
+def read_project(root: Path) -> tuple[Project | None, list[Issue]]:
+    """The project and the issues of all its definitions; no project where limner.yaml or a source is at fault."""
+    try:
+        workspace = open_workspace(root)
+        schema = workspace.schema
+    except UserError as error:
+        return None, list(error.issues)
+    catalog, issues = read_catalog(workspace, schema)
+    scenarios, found = read_scenarios(workspace, catalog)
+    issues += found
+    catalog = catalog.with_tags(score_tags(scenarios))
+    segments, found = read_segments(workspace, catalog)
+    issues += found
+    return Project(workspace, SnapshotStore(workspace.state), catalog, scenarios, segments), issues
+
+
+def open_project(root: Path | str = ".") -> Project:
+    """The project in a folder; raises UserError with every issue of its definitions."""
+    project, issues = read_project(Path(root))
+    if project is None or issues:
+        raise UserError(issues)
+    return project
+
+
+def sync(project: Project, progress: Progress) -> list[Ingested]:
+    """What each source gave; sources that have not changed are reused."""
+    with project.store.lock(), progress.step("ingest", len(project.workspace.config.sources)) as step:
+
+        def begin(name: str) -> None:
+            step.describe(f"ingest {name}")
+            step.advance()
+
+        return ingest(project.workspace, begin)
+
+
+def build(project: Project, as_of: str | None, progress: Progress) -> Built:
+    """A new snapshot of everything: tags, scores of trained scenarios with their reasons and insights, audiences."""
+    workspace, store = project.workspace, project.store
+    with store.lock():
+        ingested = sync(project, progress)
+        moment = parse_as_of(as_of, workspace.timezone) if as_of else default_as_of(workspace, datetime.now(UTC))
+        previous = _current_path(store)
+        with store.create(moment, workspace.timezone, workspace.settings.keep_snapshots) as writer:
+            with progress.step(f"build {len(project.catalog.computed)} tags"):
+                users = write_profiles(writer, workspace, project.catalog)
+            rated = _rate(project, writer, list(project.scenarios), progress)
+            with progress.step(f"materialise {len(project.segments)} audiences"):
+                sizes = write_audiences(writer, list(project.segments.values()), project.catalog, previous)
+        return Built(writer.id, moment, users, sizes, ingested, rated)
+
+
+def train(project: Project, scenario: str, progress: Progress) -> Trained:
+    """A trained and evaluated scenario with its insights, rated in a snapshot derived from the current one."""
+    from limner_explain.discovery import discover_insights
+
+    workspace, store, named = project.workspace, project.store, project.scenario(scenario)
+    with store.lock():
+        with store.open() as snapshot:
+            end = snapshot.as_of
+        with progress.step(f"{scenario}: training rows", named.scenario.cutoffs.training + 1) as step:
+
+            def at_cutoff(cutoff: datetime) -> None:
+                step.describe(f"{scenario}: rows as of {cutoff.astimezone(workspace.timezone).date()}")
+                step.advance()
+
+            data = build_dataset(workspace, project.catalog, named, end, at_cutoff)
+        with progress.step(f"{scenario}: train and evaluate") as step:
+            experiment = run_experiment(named, project.catalog, data, lambda text: step.describe(f"{scenario}: {text}"))
+        for alarm in experiment.alarms:
+            verb = "left out" if alarm.action == "excluded" else "kept, since it is computed from events before the cutoff"
+            progress.warn(
+                f"leakage alarm: {alarm.tag} alone tells the outcome (AUC {alarm.auc:.2f}, information value {alarm.information_value:.1f}): {verb}"
+            )
+        with progress.step(f"{scenario}: mine and judge rules") as step:
+            found = discover_insights(named, project.catalog, data, experiment, lambda text: step.describe(f"{scenario}: {text}"))
+        folder = shelve(workspace, named, experiment, {"insights.json": found.model_dump_json(indent=1)})
+        previous = _current_path(store)
+        with store.create(end, workspace.timezone, workspace.settings.keep_snapshots, derive=True) as writer:
+            _rate(project, writer, [scenario], progress)
+            using = [segment for segment in project.segments.values() if named.score_tag in segment.condition.fields()]
+            write_audiences(writer, using, project.catalog, previous)
+        return Trained(experiment, found, writer.id, data.schedule.all, folder)
+
+
+def _rate(project: Project, writer: SnapshotWriter, names: Sequence[str], progress: Progress) -> list[str]:
+    """The scenarios among `names` that were rated: scores, reasons, evaluation and insights written."""
+    create_score_tables(writer)
+    create_reason_tables(writer)
+    create_insight_tables(writer)
+    rated = []
+    for name in names:
+        named = project.scenarios[name]
+        trained = take_model(project.workspace, name)
+        if trained is None:
+            continue
+        stale = staleness(trained, named, project.catalog)
+        if stale:
+            progress.warn(f"{name} was not rated: {stale}; run 'limner scenarios train {name}'")
+            continue
+        with progress.step(f"{name}: scores and reasons") as step:
+            population = population_frame(writer.connection, named, trained.model.tags, project.catalog.types)
+            write_scores(writer, named, trained.model, population)
+            step.describe(f"{name}: reasons")
+            write_reasons(writer, name, trained.model, population)
+            write_evaluations(writer, name, trained.evaluation_rows)
+            text = trained.file("insights.json")
+            if text is not None:
+                write_insights(writer, InsightSet.model_validate_json(text))
+        rated.append(name)
+    return rated
+
+
+def _current_path(store: SnapshotStore) -> Path | None:
+    current = store.current_id()
+    return store.folder / f"{current}.duckdb" if current else None
+
+
+def preview_cutoffs(project: Project, scenario: str) -> tuple[datetime, ...]:
+    """The cutoffs that training would use, oldest first, the hold-out last; raises what `plan_cutoffs` raises."""
+    named = project.scenario(scenario)
+    with project.store.open() as snapshot:
+        end = snapshot.as_of
+    times = [entry.first_time for entry in read_ingested(project.workspace) if entry.first_time]
+    first = datetime.fromisoformat(min(times)).replace(tzinfo=UTC)
+    return plan_cutoffs(named.scenario, first, end, project.workspace.timezone).all
