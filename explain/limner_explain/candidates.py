@@ -112,7 +112,9 @@ def _proposed(table: TagTable, tag: str, settings: CandidateSettings) -> Iterato
         values = np.asarray(column.values[column.known], dtype=np.float64)
         if values.min() == 0:
             yield Compare(field=tag, operator="=", value=0)
-            yield Compare(field=tag, operator=">", value=0)
+            # Whole numbers read better as "at least 1" than as "above 0".
+            whole = bool((values == np.floor(values)).all())
+            yield Compare(field=tag, operator=">=", value=1) if whole else Compare(field=tag, operator=">", value=0)
         for cut in thresholds(values, settings.quantiles):
             yield Compare(field=tag, operator=">=", value=cut)
             yield Compare(field=tag, operator="<", value=cut)

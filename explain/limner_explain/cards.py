@@ -7,7 +7,7 @@ the parts beside it and floors 1 and 2.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS insights (id VARCHAR, scenario VARCHAR, rank INTEGER,
     condition VARCHAR, sentence_en VARCHAR, sentence_zh VARCHAR, size BIGINT, support DOUBLE, holdout_users BIGINT, holdout_outcomes BIGINT,
     outcome_rate DOUBLE, base_rate DOUBLE, lift DOUBLE, lift_low DOUBLE, lift_high DOUBLE, q_value DOUBLE, train_lift DOUBLE,
     rediscovered DOUBLE, reasons JSON, warnings JSON, dropped_because JSON);
-CREATE TABLE IF NOT EXISTS insight_sets (scenario VARCHAR, judged INTEGER, kept INTEGER, coverage DOUBLE, reach DOUBLE, r_squared DOUBLE,
+CREATE TABLE IF NOT EXISTS insight_sets (scenario VARCHAR, judged INTEGER, held_up INTEGER, shown INTEGER, coverage DOUBLE, reach DOUBLE, r_squared DOUBLE,
     top_decile_recall DOUBLE, reversals JSON);
 """
 
@@ -55,17 +55,18 @@ def write_insights(writer: SnapshotWriter, found: InsightSet) -> int:
     with writer.run("insights", found.scenario) as count:
         connection.execute("DELETE FROM insights WHERE scenario = ?", [found.scenario])
         connection.execute("DELETE FROM insight_sets WHERE scenario = ?", [found.scenario])
-        for insight in (*found.insights, *found.dropped):
+        shown = found.with_status("shown")
+        for insight in found.rules:
             size = measure_on(connection, parse(insight.condition, thing="tag")).size
             connection.execute(f"INSERT INTO insights VALUES ({', '.join('?' * 24)})", _row(insight, size))
         connection.execute(
-            "INSERT INTO insight_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO insight_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                found.scenario, found.judged, len(found.insights), found.coverage, found.reach, found.r_squared,
+                found.scenario, len(found.rules), len(found.rules) - len(found.with_status('dropped')), len(shown), found.coverage, found.reach, found.r_squared,
                 found.top_decile_recall, json.dumps([title.model_dump() for title in found.reversals], ensure_ascii=False),
             ],
         )  # fmt: skip
-        count.rows = len(found.insights)
+        count.rows = len(shown)
     return count.rows
 
 
@@ -83,17 +84,15 @@ def _row(insight: Insight, size: int) -> list[Any]:
     ]  # fmt: skip
 
 
-def read_cards(snapshot: Snapshot, scenario: str | None = None, *, dropped: bool = False) -> list[dict[str, Any]]:
-    """The rows of `insights`, with reasons and warnings as lists; the kept ones, or with `dropped` those that were not."""
+def read_cards(snapshot: Snapshot, scenario: str | None = None, status: Sequence[str] = ("shown",)) -> list[dict[str, Any]]:
+    """The rows of `insights` with one of these statuses, in order, with reasons and warnings as lists."""
     if not snapshot.columns("insights"):
         return []
     rows = snapshot.rows(
-        "SELECT * FROM insights WHERE status = ? AND (? IS NULL OR scenario = ?) ORDER BY scenario, rank",
-        ["dropped" if dropped else "kept", scenario, scenario],
+        "SELECT * FROM insights WHERE list_contains(?, status) AND (? IS NULL OR scenario = ?) ORDER BY scenario, rank",
+        [list(status), scenario, scenario],
     )
-    return [
-        {**row, **{name: json.loads(row[name]) for name in ("reasons", "warnings", "dropped_because")}} for row in rows
-    ]
+    return [{**row, **{name: json.loads(row[name]) for name in ("reasons", "warnings", "dropped_because")}} for row in rows]
 
 
 def save_insight(
@@ -111,7 +110,7 @@ def save_insight(
     """
     with store.lock():
         with store.open() as snapshot:
-            cards = {card["id"]: card for card in read_cards(snapshot)}
+            cards = {card["id"]: card for card in read_cards(snapshot, status=("shown", "kept"))}
             if insight not in cards:
                 raise unknown_name("insight", insight, cards)
             card, origin_id, as_of = cards[insight], snapshot.id, snapshot.as_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from limner_explain.candidates import Condition, evaluate_conditions, make_candidates
 from limner_explain.insight import Insight, InsightReason, InsightSet, insight_id
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 SEED = 20240601
 MAX_REASONS = 4
 MAX_WARNINGS = 2
-MAX_DROPPED = 40
 
 
 def discover_insights(
@@ -77,22 +76,22 @@ def discover_insights(
     contributions = model.contributions(holdout).values
     usual = contributions.mean(axis=0)
 
-    def insight(at: int, rank: int, because: Sequence[str]) -> Insight:
+    def insight(at: int, rank: int, status: Literal["shown", "kept", "dropped"]) -> Insight:
         own = contributions[inside[:, at]].mean(axis=0) - usual if inside[:, at].any() else np.zeros(len(tags))
-        return _insight(
-            judged[at], rank, because, named, catalog, candidates.conditions, _reasons(tags, own, judged[at], catalog)
-        )
+        reasons = _reasons(tags, own, judged[at], catalog)
+        return _insight(judged[at], rank, status, named, catalog, candidates.conditions, reasons)
 
-    kept = [insight(at, rank, ()) for rank, at in enumerate(selected.chosen, start=1)]
-    chosen = set(selected.chosen)
-    rest = [at for at in range(len(judged)) if at not in chosen][:MAX_DROPPED]
-    dropped = [insight(at, rank, judged[at].reasons or ("not-needed",)) for rank, at in enumerate(rest, start=1)]
+    # Rules to act on first: those that raise the outcome, then those that lower it, each in the order chosen.
+    shown = sorted(selected.chosen, key=lambda at: judged[at].direction != "raises")
+    kept = [at for at, rule in enumerate(judged) if rule.verdict == "kept" and at not in selected.chosen]
+    dropped = [at for at, rule in enumerate(judged) if rule.verdict == "dropped"]
+    rules = [insight(at, rank, "shown") for rank, at in enumerate(shown, start=1)]
+    rules += [insight(at, rank, "kept") for rank, at in enumerate(kept, start=len(rules) + 1)]
+    rules += [insight(at, rank, "dropped") for rank, at in enumerate(dropped, start=len(rules) + 1)]
     reversals = find_reversals(holdout, outcome, tags=[tag for tag in tags if catalog[tag].type == "category"])
     return InsightSet(
         scenario=named.name,
-        insights=tuple(kept),
-        dropped=tuple(dropped),
-        judged=len(judged),
+        rules=tuple(rules),
         coverage=_number(selected.coverage),
         reach=_number(selected.reach),
         r_squared=_number(selected.r_squared),
@@ -104,7 +103,7 @@ def discover_insights(
 def _insight(
     rule: JudgedRule,
     rank: int,
-    because: Sequence[str],
+    status: Literal["shown", "kept", "dropped"],
     named: NamedScenario,
     catalog: Catalog,
     conditions: Sequence[Condition],
@@ -132,7 +131,8 @@ def _insight(
         rediscovered=_number(rule.rediscovered),
         reasons=reasons,
         warnings=tuple(simpson_warning(finding, catalog) for finding in rule.warnings[:MAX_WARNINGS]),
-        dropped_because=tuple(because),
+        dropped_because=tuple(rule.reasons),
+        status=status,
     )
 
 

@@ -24,7 +24,8 @@ class Insight(Definition):
 
     `rule` is the mined condition, `condition` the same within the scenario's population: that is what a segment is
     made of. Rates and shares are 0 to 1 and measured on the hold-out (`holdout_users` members of the rule); `lift` is
-    the outcome rate ÷ the base rate with its 95 % bounds. `dropped_because` is empty for an insight that is shown.
+    the outcome rate ÷ the base rate with its 95 % bounds. `status` is `shown` for an insight on a card, `kept` for one that held up but tells little that the cards do not,
+    and `dropped` for a rule that did not hold up, with the codes of the reasons in `dropped_because`.
     """
 
     id: str
@@ -48,29 +49,27 @@ class Insight(Definition):
     reasons: tuple[InsightReason, ...] = ()
     warnings: tuple[Title, ...] = ()
     dropped_because: tuple[str, ...] = ()
-
-    @property
-    def status(self) -> str:
-        """`kept` for an insight, `dropped` for a rule that did not hold up."""
-        return "dropped" if self.dropped_because else "kept"
+    status: Literal["shown", "kept", "dropped"]
 
 
 class InsightSet(Definition):
-    """All judged rules of a scenario, best first, with what the kept ones reach together.
+    """All judged rules of a scenario, the shown ones first, with what those reach together.
 
-    `coverage` is the share of the hold-out's outcomes that the kept rules reach, `reach` the share of users in them;
+    `coverage` is the share of the hold-out's outcomes that the shown rules reach, `reach` the share of users in them;
     `r_squared` and `top_decile_recall` say how well they reproduce the scorer (fidelity).
     """
 
     scenario: str
-    insights: tuple[Insight, ...]
-    dropped: tuple[Insight, ...]
-    judged: int
+    rules: tuple[Insight, ...]
     coverage: float
     reach: float
     r_squared: float
     top_decile_recall: float
     reversals: tuple[Title, ...] = ()
+
+    def with_status(self, status: str) -> tuple[Insight, ...]:
+        """The rules that are `shown`, `kept` or `dropped`, in order."""
+        return tuple(rule for rule in self.rules if rule.status == status)
 
 
 def insight_id(scenario: str, rule: str) -> str:

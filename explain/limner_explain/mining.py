@@ -40,8 +40,8 @@ class MiningSettings:
     support_exponent: float = 0.5
     min_lift: float = 1.2
     parent_gain: float = 0.05
-    top: int = 300
-    per_tags: int = 4
+    top: int = 1200
+    per_tags: int = 2
 
 
 @dataclass(frozen=True)

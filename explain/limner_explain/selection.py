@@ -94,7 +94,13 @@ def select_rules(
             best = max(near, key=lambda at: (round(worth[at], 12), -at))
         chosen.append(best)
         targets[rules[best].direction] &= ~inside[:, best]
-        open_rules = [at for at in open_rules if at != best and not _overlaps(inside, at, best, settings)]
+        # A second threshold on the same tags says nothing new to a reader, however little the two overlap.
+        told = (rules[best].direction, set(rules[best].tags))
+        open_rules = [
+            at
+            for at in open_rules
+            if (rules[at].direction, set(rules[at].tags)) != told and not _overlaps(inside, at, best, settings)
+        ]
         if sum(rules[at].direction == "lowers" for at in chosen) >= settings.max_lowers:
             open_rules = [at for at in open_rules if rules[at].direction == "raises"]
     return measure_selection(

@@ -86,6 +86,8 @@ class Catalog:
         if tag is None:
             return FieldWords(title=name)
         unit = tag.unit.of(language) if tag.unit else ""
+        if language == "en" and unit and unit.casefold() in tag.title.en.casefold():
+            unit = ""  # "days since the last login is at least 18", without the days twice
         values = {value: title.of(language) for value, title in tag.values.items()}
         return FieldWords(title=tag.title.of(language), unit=unit, value_titles=values, type=tag.type)
 

@@ -49,7 +49,7 @@ def print_cards(project: Project, scenario: str | None, language: str | None = N
     for name, row in sets.items():
         if scenario in (None, name):
             output.print(
-                f"{name}: {row['kept']} of {row['judged']} judged rules held up; together they reach {row['coverage']:.0%} of the outcomes "
+                f"{name}: {row['held_up']} of {row['judged']} judged rules held up; the {row['shown']} shown reach {row['coverage']:.0%} of the outcomes "
                 f"among {row['reach']:.0%} of the users (fidelity to the scorer: R² {row['r_squared']:.2f} on the log-odds)"
             )
 

@@ -183,11 +183,8 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
             data = build_dataset(workspace, project.catalog, named, end, at_cutoff)
         with progress.step(f"{scenario}: train and evaluate") as step:
             experiment = run_experiment(named, project.catalog, data, lambda text: step.describe(f"{scenario}: {text}"))
-        for alarm in experiment.alarms:
-            verb = "left out" if alarm.action == "excluded" else "kept, since it is computed from events before the cutoff"
-            progress.warn(
-                f"leakage alarm: {alarm.tag} alone tells the outcome (AUC {alarm.auc:.2f}, information value {alarm.information_value:.1f}): {verb}"
-            )
+        for text in _alarm_texts(experiment):
+            progress.warn(text)
         with progress.step(f"{scenario}: mine and judge rules") as step:
             found = discover_insights(named, project.catalog, data, experiment, lambda text: step.describe(f"{scenario}: {text}"))
         folder = shelve(workspace, named, experiment, {"insights.json": found.model_dump_json(indent=1)})
@@ -197,6 +194,20 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
             using = [segment for segment in project.segments.values() if named.score_tag in segment.condition.fields()]
             write_audiences(writer, using, project.catalog, previous)
         return Trained(experiment, found, writer.id, data.schedule.all, folder)
+
+
+def _alarm_texts(experiment: Experiment) -> list[str]:
+    """A line for each tag that was left out, and one for all that were kept because they cannot know the future."""
+    texts = [
+        f"leakage alarm: {alarm.tag} alone tells the outcome (AUC {alarm.auc:.2f}, information value {alarm.information_value:.1f}), "
+        "and nobody can prove that it was known at the cutoff: left out"
+        for alarm in experiment.alarms
+        if alarm.action == "excluded"
+    ]
+    kept = [f"{alarm.tag} ({alarm.information_value:.1f})" for alarm in experiment.alarms if alarm.action == "warned"]
+    if kept:
+        texts.append(f"strong on their own (information value), but computed from events before the cutoff, so kept: {', '.join(kept)}")
+    return texts
 
 
 def _rate(project: Project, writer: SnapshotWriter, names: Sequence[str], progress: Progress) -> list[str]:

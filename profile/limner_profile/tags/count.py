@@ -40,5 +40,5 @@ class Count(EventTag):
         return Title(en=f"number of {self.acts_words('en')}", zh=f"{self.acts_words('zh')}次数")
 
     def default_unit(self) -> Title | None:
-        """Times."""
-        return Title(en="times", zh="次")
+        """A measure word in Chinese; English titles name what is counted."""
+        return Title(en="", zh="次")

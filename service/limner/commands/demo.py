@@ -48,8 +48,7 @@ def demo(
     print_cards(project, scenario)
     for reversal in trained.insights.reversals:
         progress.warn(reversal.of(project.workspace.settings.language))
-    raising = [insight for insight in trained.insights.insights if insight.direction == "raises"]
-    best = next(iter([*raising, *trained.insights.insights]), None)
+    best = next(iter(trained.insights.with_status("shown")), None)
     if best is None:
         raise RefusedError(Issue("no-insight", scenario, "no rule held up on the hold-out", "see 'limner insights list --dropped'"))
     segment, promised = _save(project, best.id, progress)

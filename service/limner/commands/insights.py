@@ -16,6 +16,7 @@ app = typer.Typer(help="Rules that held up; each one can become a segment.", no_
 def list_insights(
     scenario: Annotated[str | None, typer.Argument(help="A scenario; all of them by default.", show_default=False)] = None,
     directory: Dir = Path("."),
+    every: Annotated[bool, typer.Option("--all", help="All rules that held up, not only those on a card.")] = False,
     dropped: Annotated[bool, typer.Option("--dropped", help="The rules that did not hold up, with the reason.")] = False,
     language: Language = None,
     style: Style = "table",
@@ -29,11 +30,11 @@ def list_insights(
     project = opened(directory)
     if scenario is not None:
         project.scenario(scenario)
-    if chosen is Format.table and not dropped:
+    if chosen is Format.table and not dropped and not every:
         print_cards(project, scenario, language)
         return
     with project.store.open() as snapshot:
-        cards = read_cards(snapshot, scenario, dropped=dropped)
+        cards = read_cards(snapshot, scenario, ("dropped",) if dropped else ("shown", "kept") if every else ("shown",))
     columns = ["id", "scenario", "rule", "size", "support", "outcome_rate", "base_rate", "lift", "lift_low", "lift_high", "q_value"]
     columns += ["dropped_because"] if dropped else []
     if chosen is Format.json:

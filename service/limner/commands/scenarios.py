@@ -58,7 +58,7 @@ def train(
         "scenario": name, "snapshot": trained.snapshot, "fingerprint": trained.experiment.model.fingerprint,
         "cutoffs": [cutoff.astimezone(project.workspace.timezone).date().isoformat() for cutoff in trained.cutoffs],
         "auc": evaluation.auc.value, "auc_low": evaluation.auc.low, "auc_high": evaluation.auc.high, "base_rate": evaluation.base_rate,
-        "insights": [insight.id for insight in trained.insights.insights], "left_out": list(trained.experiment.excluded),
+        "insights": [insight.id for insight in trained.insights.with_status("shown")], "left_out": list(trained.experiment.excluded),
     }  # fmt: skip
     print_object(content, chosen)
 
