@@ -19,17 +19,21 @@ from limner_profile.errors import unknown_name
 from limner_profile.predicates.parser import parse
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
 from limner_profile.workspace import Workspace
-from limner_segments.audience import measure_on, write_audiences
+from limner_segments.audience import measure_many, write_audiences
 from limner_segments.scoring.scenario import NamedScenario
 from limner_segments.segment import NamedSegment, Origin, Segment, save_segment
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS insights (id VARCHAR, scenario VARCHAR, rank INTEGER, status VARCHAR, direction VARCHAR, rule VARCHAR,
-    condition VARCHAR, sentence_en VARCHAR, sentence_zh VARCHAR, size BIGINT, support DOUBLE, holdout_users BIGINT, holdout_outcomes BIGINT,
-    outcome_rate DOUBLE, base_rate DOUBLE, lift DOUBLE, lift_low DOUBLE, lift_high DOUBLE, q_value DOUBLE, train_lift DOUBLE,
-    rediscovered DOUBLE, reasons JSON, warnings JSON, dropped_because JSON);
-CREATE TABLE IF NOT EXISTS insight_sets (scenario VARCHAR, judged INTEGER, held_up INTEGER, shown INTEGER, coverage DOUBLE, reach DOUBLE, r_squared DOUBLE,
-    top_decile_recall DOUBLE, reversals JSON);
+_COLUMNS = {
+    "id": "VARCHAR", "scenario": "VARCHAR", "rank": "INTEGER", "status": "VARCHAR", "direction": "VARCHAR", "rule": "VARCHAR",
+    "condition": "VARCHAR", "sentence_en": "VARCHAR", "sentence_zh": "VARCHAR", "size": "BIGINT", "support": "DOUBLE",
+    "holdout_users": "BIGINT", "holdout_outcomes": "BIGINT", "outcome_rate": "DOUBLE", "base_rate": "DOUBLE", "lift": "DOUBLE",
+    "lift_low": "DOUBLE", "lift_high": "DOUBLE", "q_value": "DOUBLE", "train_lift": "DOUBLE", "rediscovered": "DOUBLE",
+    "reasons": "JSON", "warnings": "JSON", "dropped_because": "JSON",
+}  # fmt: skip
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS insights ({", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())});
+CREATE TABLE IF NOT EXISTS insight_sets (scenario VARCHAR, judged INTEGER, held_up INTEGER, shown INTEGER,
+    coverage DOUBLE, reach DOUBLE, r_squared DOUBLE, top_decile_recall DOUBLE, reversals JSON);
 """
 
 
@@ -51,14 +55,21 @@ def create_insight_tables(writer: SnapshotWriter) -> None:
 
 def write_insights(writer: SnapshotWriter, found: InsightSet) -> int:
     """How many insights were written; each with the number of users who match its condition in this snapshot."""
+    import pandas as pd
+
     connection = writer.connection
     with writer.run("insights", found.scenario) as count:
         connection.execute("DELETE FROM insights WHERE scenario = ?", [found.scenario])
         connection.execute("DELETE FROM insight_sets WHERE scenario = ?", [found.scenario])
         shown = found.with_status("shown")
-        for insight in found.rules:
-            size = measure_on(connection, parse(insight.condition, thing="tag")).size
-            connection.execute(f"INSERT INTO insights VALUES ({', '.join('?' * 24)})", _row(insight, size))
+        sizes = measure_many(connection, [parse(insight.condition, thing="tag") for insight in found.rules])
+        rows = [_row(insight, size) for insight, size in zip(found.rules, sizes, strict=True)]
+        frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=object)
+        connection.register("rows_of_frame", frame)
+        names = ", ".join(_COLUMNS)
+        values = ", ".join(f"CAST({name} AS {kind})" for name, kind in _COLUMNS.items())
+        connection.execute(f"INSERT INTO insights ({names}) SELECT {values} FROM rows_of_frame")
+        connection.unregister("rows_of_frame")
         connection.execute(
             "INSERT INTO insight_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -84,7 +95,9 @@ def _row(insight: Insight, size: int) -> list[Any]:
     ]  # fmt: skip
 
 
-def read_cards(snapshot: Snapshot, scenario: str | None = None, status: Sequence[str] = ("shown",)) -> list[dict[str, Any]]:
+def read_cards(
+    snapshot: Snapshot, scenario: str | None = None, status: Sequence[str] = ("shown",)
+) -> list[dict[str, Any]]:
     """The rows of `insights` with one of these statuses, in order, with reasons and warnings as lists."""
     if not snapshot.columns("insights"):
         return []
@@ -92,7 +105,9 @@ def read_cards(snapshot: Snapshot, scenario: str | None = None, status: Sequence
         "SELECT * FROM insights WHERE list_contains(?, status) AND (? IS NULL OR scenario = ?) ORDER BY scenario, rank",
         [list(status), scenario, scenario],
     )
-    return [{**row, **{name: json.loads(row[name]) for name in ("reasons", "warnings", "dropped_because")}} for row in rows]
+    return [
+        {**row, **{name: json.loads(row[name]) for name in ("reasons", "warnings", "dropped_because")}} for row in rows
+    ]
 
 
 def save_insight(

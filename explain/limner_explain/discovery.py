@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Literal
 from limner_explain.candidates import Condition, evaluate_conditions, make_candidates
 from limner_explain.insight import Insight, InsightReason, InsightSet, insight_id
 from limner_explain.judging import Evidence, JudgedRule, judge_rules
-from limner_explain.mining import members, mine_rules, rediscovery
-from limner_explain.selection import select_rules
+from limner_explain.mining import Flags, members, mine_rules, rediscovery
+from limner_explain.selection import measure_selection, select_rules
 from limner_explain.simpson import find_reversals, make_strata
 from limner_explain.wording import card_sentence, reversal_note, simpson_warning
 from limner_profile.catalog import Catalog
-from limner_profile.predicates import all_of
-from limner_profile.predicates.base import Predicate
 from limner_segments.scoring.dataset import ScenarioData
 from limner_segments.scoring.experiment import Experiment
 from limner_segments.scoring.scenario import NamedScenario
@@ -66,13 +64,18 @@ def discover_insights(
         strata,
         leaking_tags=set(experiment.excluded),
     )
-    inside = (
-        np.column_stack([members(matrix, rule.conditions) for rule in judged])
-        if judged
-        else np.zeros((len(holdout), 0), dtype=bool)
+    # Chosen on training rows, measured on the hold-out: the best of many on the hold-out would be partly lucky there.
+    chosen = select_rules(
+        judged, _memberships(candidates.matrix, judged), data.training.outcome.astype(bool), model.log_odds(train)
+    ).chosen
+    inside = _memberships(matrix, judged)
+    measured = measure_selection(
+        [judged[at].direction == "raises" for at in chosen],
+        inside[:, list(chosen)],
+        outcome,
+        model.log_odds(holdout),
+        chosen,
     )
-    log_odds = model.log_odds(holdout)
-    selected = select_rules(judged, inside, outcome, log_odds)
     contributions = model.contributions(holdout).values
     usual = contributions.mean(axis=0)
 
@@ -82,8 +85,8 @@ def discover_insights(
         return _insight(judged[at], rank, status, named, catalog, candidates.conditions, reasons)
 
     # Rules to act on first: those that raise the outcome, then those that lower it, each in the order chosen.
-    shown = sorted(selected.chosen, key=lambda at: judged[at].direction != "raises")
-    kept = [at for at, rule in enumerate(judged) if rule.verdict == "kept" and at not in selected.chosen]
+    shown = sorted(chosen, key=lambda at: judged[at].direction != "raises")
+    kept = [at for at, rule in enumerate(judged) if rule.verdict == "kept" and at not in chosen]
     dropped = [at for at, rule in enumerate(judged) if rule.verdict == "dropped"]
     rules = [insight(at, rank, "shown") for rank, at in enumerate(shown, start=1)]
     rules += [insight(at, rank, "kept") for rank, at in enumerate(kept, start=len(rules) + 1)]
@@ -92,12 +95,21 @@ def discover_insights(
     return InsightSet(
         scenario=named.name,
         rules=tuple(rules),
-        coverage=_number(selected.coverage),
-        reach=_number(selected.reach),
-        r_squared=_number(selected.r_squared),
-        top_decile_recall=_number(selected.top_decile_recall),
+        coverage=_number(measured.coverage),
+        reach=_number(measured.reach),
+        r_squared=_number(measured.r_squared),
+        top_decile_recall=_number(measured.top_decile_recall),
         reversals=tuple(reversal_note(finding, catalog, named) for finding in reversals),
     )
+
+
+def _memberships(matrix: Flags, judged: Sequence[JudgedRule]) -> Flags:
+    """Rows by rules: who is a member of which."""
+    import numpy as np
+
+    if not judged:
+        return np.zeros((len(matrix), 0), dtype=bool)
+    return np.column_stack([members(matrix, rule.conditions) for rule in judged])
 
 
 def _insight(
@@ -109,7 +121,7 @@ def _insight(
     conditions: Sequence[Condition],
     reasons: tuple[InsightReason, ...],
 ) -> Insight:
-    whole: Predicate = all_of([named.scenario.population, *(conditions[at].predicate for at in rule.conditions)])
+    whole = within_population(named.scenario.population, [conditions[at].predicate for at in rule.conditions])
     return Insight(
         id=insight_id(named.name, rule.text),
         scenario=named.name,

@@ -62,7 +62,7 @@ class JudgedRule:
     """A rule with its numbers on the hold-out and its verdict.
 
     Rates and shares are 0 to 1, lifts are ratios to everybody's rate, `lift_low` and `lift_high` their confidence
-    bounds. `conditions` are the columns of the candidates; `parent_lifts` the hold-out lifts of the single conditions
+    bounds; `train_low` and `train_high` are those of the lift in training. `conditions` are the columns of the candidates; `parent_lifts` the hold-out lifts of the single conditions
     of a pair, and `parent_p_values` the p-values of "the pair does as the rest of that condition" (both empty for a
     single). `shrinkage` is the share of the training log lift that was lost on the hold-out (negative where the
     hold-out shows more, NaN where training showed none). `reasons` is empty for a kept rule; `warnings` are the
@@ -88,6 +88,8 @@ class JudgedRule:
     q_value: float
     train_size: int
     train_lift: float
+    train_low: float
+    train_high: float
     shrinkage: float
     score_lift: float
     rediscovered: float
@@ -119,7 +121,7 @@ def judge_rules(
 
     `strata` are partitions of the hold-out rows; `leaking_tags` the tags that give the outcome away. All checks are
     made and every reason is listed, but near-duplicates are looked for only among the rules that nothing else dropped:
-    of two with a Jaccard index above `max_jaccard` the one with the better confidence bound stays, a single
+    of two with a Jaccard index above `max_jaccard` the one with the better bound in training stays, a single
     condition before a pair when neither is clearly better.
     """
     settings = settings or JudgingSettings()
@@ -136,6 +138,11 @@ def judge_rules(
     q_values = false_discovery(p_values)
     texts, tags, predicates = _wording(rules, conditions)
     found = findings_by_rule(check_simpson(texts, tags, inside, holdout.outcome, strata, settings.confidence))
+    train_inside = np.column_stack([members(train.matrix, rule.conditions) for rule in rules])
+    train_sizes, train_hits = train_inside.sum(axis=0), (train_inside & train.outcome[:, None]).sum(axis=0)
+    train_lifts = lift_interval(
+        train_hits, train_sizes, int(train.outcome.sum()), len(train.outcome), settings.confidence
+    )
     judged = []
     for at, rule in enumerate(rules):
         mine = inside[:, at]
@@ -158,8 +165,10 @@ def judge_rules(
             p_value=float(p_values[at]),
             q_value=float(q_values[at]),
             train_size=rule.size,
-            train_lift=(train_lift := _lift(members(train.matrix, rule.conditions), train.outcome)),
-            shrinkage=_shrinkage(train_lift, float(lifts.estimate[at])),
+            train_lift=float(train_lifts.estimate[at]),
+            train_low=float(train_lifts.low[at]),
+            train_high=float(train_lifts.high[at]),
+            shrinkage=_shrinkage(float(train_lifts.estimate[at]), float(lifts.estimate[at])),
             score_lift=_lift(mine, holdout.scores),
             rediscovered=rule.rediscovered,
             parent_lifts=_parent_lifts(rule, holdout),
@@ -176,11 +185,13 @@ def judge_rules(
 
 
 def lift_bound(rule: JudgedRule) -> float:
-    """The confidence bound of the lift that is nearer to 1, on the log scale and positive in the rule's own direction.
+    """The bound of the training lift that is nearer to 1, on the log scale and positive in the rule's own direction.
 
     For a rule that raises, log(lower bound); for one that lowers, −log(upper bound). Infinite values are cut at ±10.
+    Rules are chosen by this and never by their hold-out lift: the best of hundreds on the hold-out is partly lucky
+    there, and the number on its card would be too good (the winner's curse).
     """
-    bound = rule.lift_low if rule.direction == "raises" else rule.lift_high
+    bound = rule.train_low if rule.direction == "raises" else rule.train_high
     if math.isnan(bound):
         return -10.0
     log = math.log(bound) if bound > 0 else -10.0

@@ -57,9 +57,11 @@ def select_rules(
     margin: Floats,
     settings: SelectionSettings | None = None,
 ) -> SelectedRules:
-    """At most `limit` of the kept rules, in the order chosen, with coverage and fidelity on the same hold-out rows.
+    """At most `limit` of the kept rules, in the order chosen, with coverage and fidelity on the same rows.
 
-    `inside` is hold-out rows by `rules`, `margin` the scorer's raw sum for each row. The worth of a rule is the log of
+    The rows are training rows: choosing on the hold-out would flatter the chosen (see `lift_bound`); measure what the
+    choice is worth there with `measure_selection`. `inside` is rows by `rules`, `margin` the log-odds of each row's
+    score. The worth of a rule is the log of
     its lift's cautious bound times the square root of the share it adds of what is still uncovered: outcomes for a rule
     that raises, users without the outcome for one that lowers. (Greedy covering by weight: Nemhauser, Wolsey and
     Fisher 1978; the root is the same mild exponent as in mining, so that a strong small rule is not always last.) A

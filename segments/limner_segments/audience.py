@@ -67,6 +67,20 @@ def measure_on(connection: duckdb.DuckDBPyConnection, condition: Predicate) -> A
     return AudienceSize(int(size), int(users), int(lacking))
 
 
+def measure_many(connection: duckdb.DuckDBPyConnection, conditions: Sequence[Predicate]) -> list[int]:
+    """The size of the audience of each condition, counted over `profiles` a hundred conditions at a time."""
+    sizes: list[int] = []
+    for start in range(0, len(conditions), 100):
+        counts = [
+            exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=condition_sql(condition)))
+            for condition in conditions[start : start + 100]
+        ]
+        with connection.cursor() as cursor:
+            row = cursor.execute(exp.select(*counts).from_("profiles").sql(dialect="duckdb")).fetchall()[0]
+        sizes += [int(count) for count in row]
+    return sizes
+
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS segments (name VARCHAR, title_en VARCHAR, title_zh VARCHAR, purpose VARCHAR, owner VARCHAR, condition VARCHAR,
     sentence_en VARCHAR, sentence_zh VARCHAR, definition_hash VARCHAR, size BIGINT, share DOUBLE, unknown_share DOUBLE,

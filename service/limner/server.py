@@ -14,7 +14,6 @@ from limner_profile.errors import Issue, RefusedError
 def serve_dashboard(project: Project, host: str, port: int) -> None:
     """Serve until interrupted; raises RefusedError where the port is taken or there is no snapshot."""
     import waitress
-
     from limner_dashboards.app import create_app
 
     project.store.open().close()

@@ -47,10 +47,10 @@ def test_conditions_have_support_and_no_two_of_a_tag_are_nearly_the_same() -> No
     assert made.matrix.shape == (rows, len(texts))
     assert made.matrix.sum(axis=0).min() >= 50
     assert made.matrix.sum(axis=0).max() <= rows - 50
-    assert {"orders = 0", "orders > 0", "city = 'a'", "city = 'b'"} <= set(texts)
+    assert {"orders = 0", "orders >= 1", "city = 'a'", "city = 'b'"} <= set(texts)
     assert "city = 'c'" not in texts
-    # `orders >= 1` says what `orders > 0` says.
-    assert "orders >= 1" not in texts
+    # `orders > 0` says what `orders >= 1` says.
+    assert "orders > 0" not in texts
     assert not {"rare_flag", "constant"} & set(made.tags)
     for tag in set(made.tags):
         of_tag = made.matrix[:, [at for at, name in enumerate(made.tags) if name == tag]]

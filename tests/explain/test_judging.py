@@ -228,9 +228,9 @@ def test_no_rules_and_no_rows_give_no_verdicts() -> None:
     assert judge_rules([rule], made.conditions, nobody, nobody) == ()
 
 
-def test_lift_bound_is_the_cautious_end_in_the_rule_s_own_direction() -> None:
+def test_lift_bound_is_the_cautious_end_of_training_in_the_rule_s_own_direction() -> None:
     raising = judge_one(GROUP, exact_outcome(GROUP, 0.3, 0.1))
     lowering = judge_one(GROUP, exact_outcome(GROUP, 0.04, 0.1), direction="lowers")
-    assert lift_bound(raising) == pytest.approx(math.log(raising.lift_low))
-    assert lift_bound(lowering) == pytest.approx(-math.log(lowering.lift_high))
-    assert lift_bound(dataclasses.replace(raising, lift_low=0.0)) == -10
+    assert lift_bound(raising) == pytest.approx(math.log(raising.train_low))
+    assert lift_bound(lowering) == pytest.approx(-math.log(lowering.train_high))
+    assert lift_bound(dataclasses.replace(raising, train_low=0.0)) == -10

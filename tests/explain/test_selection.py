@@ -41,6 +41,8 @@ def rule(text: str, low: float, direction: Direction = "raises", verdict: str = 
         q_value=0.0,
         train_size=100,
         train_lift=low,
+        train_low=low,
+        train_high=low,
         shrinkage=0.0,
         score_lift=low,
         rediscovered=1.0,

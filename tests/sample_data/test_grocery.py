@@ -28,6 +28,7 @@ def test_row_counts(written: tuple[Path, dict[str, int]]) -> None:
     folder, counts = written
     assert counts == {
         "purchases.parquet": 1_469_307,
+        "baskets.parquet": 155_848,
         "households.parquet": 2_469,
         "campaigns.parquet": 6_589,
         "redemptions.parquet": 2_102,

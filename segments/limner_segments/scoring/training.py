@@ -195,7 +195,12 @@ def _fit(
 
 
 def _out_of_fold_margins(
-    matrix: FloatArray, happened: BoolArray, folds: npt.NDArray[Any], names: list[str], settings: TrainingSettings, rounds: int
+    matrix: FloatArray,
+    happened: BoolArray,
+    folds: npt.NDArray[Any],
+    names: list[str],
+    settings: TrainingSettings,
+    rounds: int,
 ) -> FloatArray:
     """The margin of each row from a model that has not seen its user.
 

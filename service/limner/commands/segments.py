@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from limner.commands.options import Dir, Language, SegmentName, SnapshotId, Style, WhereText, language_of, opened, segment_of, style_of
+from limner.commands.options import (
+    Dir,
+    Language,
+    SegmentName,
+    SnapshotId,
+    Style,
+    WhereText,
+    language_of,
+    opened,
+    segment_of,
+    style_of,
+)
 
 app = typer.Typer(help="Audiences: define, size, compare, export.", no_args_is_help=True)
 
