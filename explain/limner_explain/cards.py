@@ -70,11 +70,13 @@ def write_insights(writer: SnapshotWriter, found: InsightSet) -> int:
         values = ", ".join(f"CAST({name} AS {kind})" for name, kind in _COLUMNS.items())
         connection.execute(f"INSERT INTO insights ({names}) SELECT {values} FROM rows_of_frame")
         connection.unregister("rows_of_frame")
+        judged, held_up = len(found.rules), len(found.rules) - len(found.with_status("dropped"))
+        reversals = json.dumps([title.model_dump() for title in found.reversals], ensure_ascii=False)
         connection.execute(
             "INSERT INTO insight_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                found.scenario, len(found.rules), len(found.rules) - len(found.with_status('dropped')), len(shown), found.coverage, found.reach, found.r_squared,
-                found.top_decile_recall, json.dumps([title.model_dump() for title in found.reversals], ensure_ascii=False),
+                found.scenario, judged, held_up, len(shown), found.coverage, found.reach, found.r_squared,
+                found.top_decile_recall, reversals,
             ],
         )  # fmt: skip
         count.rows = len(shown)
@@ -129,7 +131,7 @@ def save_insight(
             if insight not in cards:
                 raise unknown_name("insight", insight, cards)
             card, origin_id, as_of = cards[insight], snapshot.id, snapshot.as_of
-        scenario = scenarios[card["scenario"]] if card["scenario"] in scenarios else None
+        scenario = scenarios.get(card["scenario"])
         if scenario is None:
             raise unknown_name("scenario", card["scenario"], scenarios)
         rule = parse(card["rule"], thing="tag")

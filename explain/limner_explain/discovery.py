@@ -18,6 +18,7 @@ from limner_explain.selection import measure_selection, select_rules
 from limner_explain.simpson import find_reversals, make_strata
 from limner_explain.wording import card_sentence, reversal_note, simpson_warning
 from limner_profile.catalog import Catalog
+from limner_profile.predicates import AllOf, Compare, Predicate, all_of
 from limner_segments.scoring.dataset import ScenarioData
 from limner_segments.scoring.experiment import Experiment
 from limner_segments.scoring.scenario import NamedScenario
@@ -146,6 +147,28 @@ def _insight(
         dropped_because=tuple(rule.reasons),
         status=status,
     )
+
+
+def within_population(population: Predicate, rule: Sequence[Predicate]) -> Predicate:
+    """The rule for members of the population: both joined, without bounds of the population that the rule tightens.
+
+    >>> from limner_profile.predicates import parse
+    >>> within_population(parse("logins >= 1 and paid = true"), [parse("logins >= 5")]).to_text()
+    'paid = true and logins >= 5'
+    """
+    parts = population.children() if isinstance(population, AllOf) else (population,)
+    return all_of([*(part for part in parts if not any(_implies(other, part) for other in rule)), *rule])
+
+
+def _implies(narrow: Predicate, wide: Predicate) -> bool:
+    """Whether everyone who fulfils `narrow` fulfils `wide`, as far as two bounds of one tag tell."""
+    if not (isinstance(narrow, Compare) and isinstance(wide, Compare)) or narrow.field != wide.field:
+        return False
+    if narrow.include_unknown or not isinstance(narrow.value, int | float) or not isinstance(wide.value, int | float):
+        return False
+    if wide.operator == ">=" and narrow.operator in (">=", ">", "="):
+        return narrow.value >= wide.value
+    return wide.operator == "<" and narrow.operator == "<" and narrow.value <= wide.value
 
 
 def _reasons(

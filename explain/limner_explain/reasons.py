@@ -7,13 +7,15 @@ value to the log-odds of the score. Imports floors 1 and 2.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limner_profile.errors import InternalError
 from limner_profile.snapshots import SnapshotWriter
 from limner_segments.scoring.model import ScoringModel
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 KEPT_REASONS = 6
@@ -88,7 +90,7 @@ def write_reasons(writer: SnapshotWriter, scenario: str, model: ScoringModel, po
     return count.rows
 
 
-def _texts(values: pd.Series) -> object:  # type: ignore[type-arg]
+def _texts(values: pd.Series[Any]) -> npt.NDArray[np.object_]:
     import pandas as pd
 
     known = values.notna()

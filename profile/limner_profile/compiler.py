@@ -44,11 +44,11 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
     return query
 
 
-def _same_user(relation: str) -> exp.Expression:
+def _same_user(relation: str) -> exp.Expr:
     return exp.EQ(this=exp.column("user_id", table=relation), expression=exp.column("user_id", table="known"))
 
 
-def _before(as_of: datetime, schema: Schema) -> exp.Expression:
+def _before(as_of: datetime, schema: Schema) -> exp.Expr:
     """The condition that an event had happened, and where that is recorded had been received, before as_of."""
     happened = exp.LT(this=exp.column("time"), expression=instant(as_of))
     if not schema.has_received:

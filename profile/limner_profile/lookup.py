@@ -35,16 +35,28 @@ def read_profile(snapshot: Snapshot, user: str) -> list[ProfileValue]:
     """The tag values of a user in catalog order; raises UnknownNameError for a user without a profile."""
     rows = snapshot.rows("SELECT * FROM profiles WHERE user_id = ?", [user])
     if not rows:
-        near = [row["user_id"] for row in snapshot.rows("SELECT user_id FROM profiles ORDER BY levenshtein(user_id, ?), user_id LIMIT 1", [user])]
+        near = [
+            row["user_id"]
+            for row in snapshot.rows(
+                "SELECT user_id FROM profiles ORDER BY levenshtein(user_id, ?), user_id LIMIT 1", [user]
+            )
+        ]
         raise UnknownNameError(
-            Issue("unknown-user", "", f"snapshot {snapshot.id} has no user {user!r}", did_you_mean(user, near, "try: limner sql \"select user_id from profiles limit 5\""))
+            Issue(
+                "unknown-user",
+                "",
+                f"snapshot {snapshot.id} has no user {user!r}",
+                did_you_mean(user, near, 'try: limner sql "select user_id from profiles limit 5"'),
+            )
         )
     profile = rows[0]
     tags = snapshot.rows("SELECT name, title_en, title_zh, kind, type, window_text, unit_en FROM tags")
     numbers = [tag["name"] for tag in tags if tag["type"] == "number" and profile[tag["name"]] is not None]
     percentiles: dict[str, float] = {}
     if numbers:
-        parts = ", ".join(f'count(*) FILTER (WHERE "{name}" < ?) / greatest(count("{name}"), 1) AS "{name}"' for name in numbers)
+        parts = ", ".join(
+            f'count(*) FILTER (WHERE "{name}" < ?) / greatest(count("{name}"), 1) AS "{name}"' for name in numbers
+        )
         percentiles = snapshot.rows(f"SELECT {parts} FROM profiles", [profile[name] for name in numbers])[0]
     return [
         ProfileValue(
@@ -62,7 +74,8 @@ def read_timeline(workspace: Workspace, user: str, as_of: datetime, limit: int =
         if not workspace.schema.has_events:
             return []
         cursor = connection.execute(
-            "SELECT * FROM events WHERE user_id = ? AND time < ? ORDER BY time DESC LIMIT ?", [user, as_of.replace(tzinfo=None), limit]
+            "SELECT * FROM events WHERE user_id = ? AND time < ? ORDER BY time DESC LIMIT ?",
+            [user, as_of.replace(tzinfo=None), limit],
         )
         names = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

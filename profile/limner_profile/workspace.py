@@ -34,10 +34,12 @@ class Settings(Definition):
     """Limits and habits of a workspace; each has a default that suits most."""
 
     as_of: str | None = None
-    language: str = Field("en", pattern="^(en|zh)$")
-    min_group: int = Field(10, ge=1, description="counts of groups smaller than this are not shown in shared views")
-    min_export: int = Field(50, ge=1, description="audiences smaller than this are not exported")
-    keep_snapshots: int = Field(10, ge=1)
+    language: str = Field(default="en", pattern="^(en|zh)$")
+    min_group: int = Field(
+        default=10, ge=1, description="counts of groups smaller than this are not shown in shared views"
+    )
+    min_export: int = Field(default=50, ge=1, description="audiences smaller than this are not exported")
+    keep_snapshots: int = Field(default=10, ge=1)
     currency: str = ""
 
 

@@ -37,7 +37,7 @@ class AudienceSize:
         return self.unknown / self.users if self.users else 0.0
 
 
-def condition_sql(condition: Predicate) -> exp.Expression:
+def condition_sql(condition: Predicate) -> exp.Expr:
     """The condition over the columns of `profiles`."""
     return condition.to_sql(lambda name: exp.column(name, quoted=True))
 

@@ -18,6 +18,7 @@ from limner_profile.errors import DefinitionError, Issue, RefusedError, unknown_
 from limner_profile.predicates.base import Predicate
 from limner_profile.predicates.parser import parse
 from limner_profile.predicates.where import Where
+from limner_profile.predicates.words import Language
 from limner_profile.workspace import Workspace
 
 
@@ -64,7 +65,7 @@ class NamedSegment:
 
 def sentence_of(condition: Predicate, language: str, catalog: Catalog) -> str:
     """A condition as a sentence in 'en' or 'zh', with the titles and units of the catalog."""
-    chosen = "zh" if language == "zh" else "en"
+    chosen: Language = "zh" if language == "zh" else "en"
     return condition.to_sentence(chosen, lambda name: catalog.words(name, chosen))
 
 

@@ -30,7 +30,9 @@ def print_evaluation(trained: Trained, project: Project) -> None:
         lift = next(top.lift.value for top in evaluation.top if top.share == 0.1)
         gain = next(top.gain.value for top in evaluation.top if top.share == 0.2)
         interval = f"{evaluation.auc.low:.3f}–{evaluation.auc.high:.3f}"
-        table.add_row(scorer, f"{evaluation.auc.value:.3f}", interval, f"{lift:.2f}", f"{gain:.0%}", f"{evaluation.brier:.4f}")
+        table.add_row(
+            scorer, f"{evaluation.auc.value:.3f}", interval, f"{lift:.2f}", f"{gain:.0%}", f"{evaluation.brier:.4f}"
+        )
     console().print(table)
 
 
@@ -39,7 +41,11 @@ def print_cards(project: Project, scenario: str | None, language: str | None = N
     chosen = language or project.workspace.settings.language
     with project.store.open() as snapshot:
         cards = read_cards(snapshot, scenario)
-        sets = {row["scenario"]: row for row in snapshot.rows("SELECT * FROM insight_sets")} if snapshot.columns("insight_sets") else {}
+        sets = (
+            {row["scenario"]: row for row in snapshot.rows("SELECT * FROM insight_sets")}
+            if snapshot.columns("insight_sets")
+            else {}
+        )
     output = console()
     if not cards:
         output.print("no insights yet: run 'limner scenarios train <scenario>'")
@@ -62,7 +68,9 @@ def _panel(card: dict[str, Any], language: str) -> Panel:
     )
     body.append(Text(numbers, style="cyan"))
     if card["reasons"]:
-        reasons = " · ".join(f"{_title(reason['title'], language)} {reason['contribution']:+.2f}" for reason in card["reasons"])
+        reasons = " · ".join(
+            f"{_title(reason['title'], language)} {reason['contribution']:+.2f}" for reason in card["reasons"]
+        )
         body.append(Text(f"reasons (log-odds above average): {reasons}", style="dim"))
     body += [Text(f"! {_title(warning, language)}", style="yellow") for warning in card["warnings"]]
     body.append(Text(f"where: {card['condition']}", style="dim"))

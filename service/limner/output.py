@@ -26,7 +26,9 @@ class Format(StrEnum):
     csv = "csv"
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], style: Format, columns: Sequence[str] | None = None, title: str = "") -> None:
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], style: Format, columns: Sequence[str] | None = None, title: str = ""
+) -> None:
     """Print rows with these columns (all keys of the first row by default); JSON keys are the column names."""
     names = list(columns) if columns is not None else list(rows[0]) if rows else []
     if style is Format.json:

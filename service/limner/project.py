@@ -186,7 +186,9 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
         for text in _alarm_texts(experiment):
             progress.warn(text)
         with progress.step(f"{scenario}: mine and judge rules") as step:
-            found = discover_insights(named, project.catalog, data, experiment, lambda text: step.describe(f"{scenario}: {text}"))
+            found = discover_insights(
+                named, project.catalog, data, experiment, lambda text: step.describe(f"{scenario}: {text}")
+            )
         folder = shelve(workspace, named, experiment, {"insights.json": found.model_dump_json(indent=1)})
         previous = _current_path(store)
         with store.create(end, workspace.timezone, workspace.settings.keep_snapshots, derive=True) as writer:
@@ -206,7 +208,9 @@ def _alarm_texts(experiment: Experiment) -> list[str]:
     ]
     kept = [f"{alarm.tag} ({alarm.information_value:.1f})" for alarm in experiment.alarms if alarm.action == "warned"]
     if kept:
-        texts.append(f"strong on their own (information value), but computed from events before the cutoff, so kept: {', '.join(kept)}")
+        texts.append(
+            f"strong on their own (information value), but computed from events before the cutoff, so kept: {', '.join(kept)}"
+        )
     return texts
 
 

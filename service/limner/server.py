@@ -22,7 +22,14 @@ def serve_dashboard(project: Project, host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise RefusedError(Issue("port-taken", f"{host}:{port}", f"the port cannot be used: {error.strerror}", "choose another with --port")) from None
+            raise RefusedError(
+                Issue(
+                    "port-taken",
+                    f"{host}:{port}",
+                    f"the port cannot be used: {error.strerror}",
+                    "choose another with --port",
+                )
+            ) from None
     root = project.workspace.root
     app = create_app(lambda: open_project(root))
     typer.echo(f"\nLimner is at http://{host}:{port}/  (Ctrl-C stops it)")

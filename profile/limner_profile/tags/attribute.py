@@ -46,9 +46,9 @@ class Attribute(Tag):
         ),
     )
 
-    def value(self, scope: Scope) -> exp.Expression:
+    def value(self, scope: Scope) -> exp.Expr:
         """The attribute's column, or the difference of years; values outside the limits are unknown."""
-        column: exp.Expression = scope.attribute(self.attribute)
+        column: exp.Expr = scope.attribute(self.attribute)
         kind = scope.schema.attributes[self.attribute]
         if self.as_ == "age":
             born = exp.Extract(this=exp.var("year"), expression=column) if kind in ("date", "time") else column
@@ -57,7 +57,7 @@ class Attribute(Tag):
             )
         if self.minimum is None and self.maximum is None:
             return column
-        limits: list[exp.Expression] = []
+        limits: list[exp.Expr] = []
         if self.minimum is not None:
             limits.append(exp.GTE(this=exp.Paren(this=column.copy()), expression=exp.Literal.number(self.minimum)))
         if self.maximum is not None:

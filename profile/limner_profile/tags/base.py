@@ -46,16 +46,16 @@ class Scope:
     as_of: datetime
     timezone: ZoneInfo
     schema: Schema
-    aggregates: dict[str, exp.Expression] = field(default_factory=dict)
+    aggregates: dict[str, exp.Expr] = field(default_factory=dict)
     tops: dict[str, exp.Select] = field(default_factory=dict)
     events_seen: set[str] = field(default_factory=set)
     sources_seen: set[str] = field(default_factory=set)
 
-    def acts(self, events: Sequence[str], where: Predicate | None, window: str) -> exp.Expression:
+    def acts(self, events: Sequence[str], where: Predicate | None, window: str) -> exp.Expr:
         """The condition on a row of events: one of these names, inside the window, and fulfilling the filter."""
         self.events_seen.update(events)
         names = [exp.Literal.string(name) for name in events]
-        parts: list[exp.Expression] = [
+        parts: list[exp.Expr] = [
             exp.EQ(this=exp.column("event"), expression=names[0])
             if len(names) == 1
             else exp.In(this=exp.column("event"), expressions=names)
@@ -67,7 +67,7 @@ class Scope:
             parts.append(where.to_sql(event_column))
         return exp.and_(*parts)
 
-    def aggregate(self, function: exp.Expression, condition: exp.Expression) -> exp.Column:
+    def aggregate(self, function: exp.Expr, condition: exp.Expr) -> exp.Column:
         """The column that holds `function` over a user's events fulfilling `condition`, NULL without any event."""
         filtered = exp.Filter(this=function, expression=exp.Where(this=condition))
         key = filtered.sql(dialect="duckdb")
@@ -75,7 +75,7 @@ class Scope:
             self.aggregates[key] = filtered
         return exp.column(f"a{list(self.aggregates).index(key)}", table="acts")
 
-    def top_value(self, by: str, weight: exp.Expression, condition: exp.Expression) -> exp.Column:
+    def top_value(self, by: str, weight: exp.Expr, condition: exp.Expr) -> exp.Column:
         """The column that holds the value of property `by` with the greatest weight among a user's events.
 
         Ties go to the value acted on last, then to the last in alphabetical order, so that the same events
@@ -115,14 +115,14 @@ class Scope:
         self.sources_seen.add(source)
         return exp.column(name, table=f"users_{source}", quoted=True)
 
-    def local_day(self, moment: exp.Expression) -> exp.Expression:
+    def local_day(self, moment: exp.Expr) -> exp.Expr:
         """The local calendar day of a UTC instant."""
         utc = exp.AtTimeZone(this=moment, zone=exp.Literal.string("UTC"))
         local = exp.AtTimeZone(this=exp.Paren(this=utc), zone=exp.Literal.string(str(self.timezone)))
         return exp.Cast(this=local, to=exp.DataType.build("date"))
 
     @property
-    def as_of_day(self) -> exp.Expression:
+    def as_of_day(self) -> exp.Expr:
         """The local calendar day of `as_of`."""
         return exp.Cast(
             this=exp.Literal.string(self.as_of.astimezone(self.timezone).date().isoformat()),
@@ -135,18 +135,18 @@ def event_column(name: str) -> exp.Column:
     return exp.column(name, quoted=True)
 
 
-def instant(moment: datetime) -> exp.Expression:
+def instant(moment: datetime) -> exp.Expr:
     """A UTC instant as a literal of the type that stored events have (TIMESTAMP, in UTC)."""
     text = moment.replace(tzinfo=None).isoformat(sep=" ")
     return exp.Cast(this=exp.Literal.string(text), to=exp.DataType.build("timestamp"))
 
 
-def as_number(expression: exp.Expression) -> exp.Expression:
+def as_number(expression: exp.Expr) -> exp.Expr:
     """`expression` as DOUBLE, so that no decimal or huge integer reaches the model."""
     return exp.Cast(this=expression, to=exp.DataType.build("double"))
 
 
-def count_rows() -> exp.Expression:
+def count_rows() -> exp.Expr:
     """COUNT(*)."""
     return exp.Count(this=exp.Star())
 
@@ -168,7 +168,7 @@ class Tag(Definition):
     # Whether the value can be shown to have been known at as_of: computed from timed events, not from a table of today.
     PROVABLE: ClassVar[bool] = True
 
-    def value(self, scope: Scope) -> exp.Expression:
+    def value(self, scope: Scope) -> exp.Expr:
         """The SQL expression of the tag's value for one user."""
         raise NotImplementedError
 

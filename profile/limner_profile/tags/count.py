@@ -30,7 +30,7 @@ class Count(EventTag):
         ),
     )
 
-    def value(self, scope: Scope) -> exp.Expression:
+    def value(self, scope: Scope) -> exp.Expr:
         """COUNT(*) over the acts, 0 where there is none."""
         counted = scope.aggregate(count_rows(), scope.acts(self.events, self.where, self.window))
         return exp.Coalesce(this=counted, expressions=[exp.Literal.number(0)])

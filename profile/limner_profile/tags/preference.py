@@ -48,9 +48,9 @@ class Preference(EventTag):
         ),
     )
 
-    def value(self, scope: Scope) -> exp.Expression:
+    def value(self, scope: Scope) -> exp.Expr:
         """The value with the greatest weight."""
-        weight: exp.Expression = count_rows()
+        weight: exp.Expr = count_rows()
         if self.of:
             total = exp.Sum(this=as_number(event_column(self.of)))
             weight = exp.Coalesce(this=total, expressions=[exp.Literal.number(0)])

@@ -34,7 +34,7 @@ class Recency(EventTag):
         ),
     )
 
-    def value(self, scope: Scope) -> exp.Expression:
+    def value(self, scope: Scope) -> exp.Expr:
         """The difference of local days between as_of and the last act."""
         last = scope.aggregate(exp.Max(this=exp.column("time")), scope.acts(self.events, self.where, self.window))
         return exp.DateDiff(this=scope.as_of_day, expression=scope.local_day(last), unit=exp.var("day"))

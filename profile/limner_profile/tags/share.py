@@ -47,7 +47,7 @@ class Share(EventTag):
         ),
     )
 
-    def value(self, scope: Scope) -> exp.Expression:
+    def value(self, scope: Scope) -> exp.Expr:
         """The ratio of two aggregates, NULL where the lower one is 0 or missing."""
         among = scope.acts(self.events, self.where, self.window)
         condition = exp.and_(among, exp.Paren(this=self.part.to_sql(event_column)))
@@ -56,7 +56,7 @@ class Share(EventTag):
         upper = as_number(exp.Coalesce(this=part, expressions=[exp.Literal.number(0)]))
         return exp.Div(this=upper, expression=exp.Nullif(this=whole, expression=exp.Literal.number(0)))
 
-    def _measure(self) -> exp.Expression:
+    def _measure(self) -> exp.Expr:
         return exp.Sum(this=as_number(event_column(self.of))) if self.of else count_rows()
 
     def default_title(self) -> Title:

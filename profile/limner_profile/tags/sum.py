@@ -31,7 +31,7 @@ class Sum(EventTag):
         ),
     )
 
-    def value(self, scope: Scope) -> exp.Expression:
+    def value(self, scope: Scope) -> exp.Expr:
         """SUM over the acts, 0 where there is none."""
         total = scope.aggregate(
             exp.Sum(this=as_number(event_column(self.of))), scope.acts(self.events, self.where, self.window)

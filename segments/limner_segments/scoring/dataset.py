@@ -166,7 +166,7 @@ def _cutoff_query(
     return query.sql(dialect="duckdb")
 
 
-def _feature(name: str, catalog: Catalog) -> exp.Expression:
+def _feature(name: str, catalog: Catalog) -> exp.Expr:
     """The tag's column in a type that LightGBM and pandas agree on: numbers as DOUBLE, the others as they are."""
     column = exp.column(name, table="p", quoted=True)
     if catalog[name].type == "number":

@@ -79,7 +79,7 @@ def train_model(
     names = encoding.column_names
     probe = _fit(matrix[~held], happened[~held], names, settings, settings.max_rounds, matrix[held], happened[held])
     rounds = int(probe.best_iteration) or settings.max_rounds
-    folds = np.array([_fold_of(user) for user in user_id], dtype=np.int64)
+    folds = np.array([_fold_of(user) for user in np.asarray(user_id, dtype=object)], dtype=np.int64)
     calibration = fit_calibration(_out_of_fold_margins(matrix, happened, folds, names, settings, rounds), happened)
 
     text = str(_fit(matrix, happened, names, settings, rounds).model_to_string())

@@ -19,12 +19,16 @@ def check(directory: Dir = Path("."), style: Style = "table") -> None:
     chosen = style_of(style)
     project, issues = read_project(directory)
     if chosen.value != "table":
-        rows = [{"code": issue.code, "where": issue.where, "message": issue.message, "hint": issue.hint} for issue in issues]
+        rows = [
+            {"code": issue.code, "where": issue.where, "message": issue.message, "hint": issue.hint} for issue in issues
+        ]
         print_rows(rows, chosen, ["code", "where", "message", "hint"])
     elif issues:
         print_error(UserError(issues))
     elif project:
-        typer.echo(f"{len(project.catalog.computed)} tags, {len(project.segments)} segments, {len(project.scenarios)} scenarios: no issues")
+        typer.echo(
+            f"{len(project.catalog.computed)} tags, {len(project.segments)} segments, {len(project.scenarios)} scenarios: no issues"
+        )
     if issues:
         raise typer.Exit(1)
 
@@ -49,7 +53,9 @@ def sync(directory: Dir = Path("."), style: Style = "table") -> None:
 
 def build(
     directory: Dir = Path("."),
-    as_of: Annotated[str | None, typer.Option("--as-of", help="The instant of knowledge, exclusive: 2025-12-31, local.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The instant of knowledge, exclusive: 2025-12-31, local.")
+    ] = None,
     style: Style = "table",
 ) -> None:
     """Build a snapshot: tags, scores of trained scenarios, audiences."""
@@ -63,7 +69,7 @@ def build(
     built = work.build(project, as_of, progress)
     rejected = sum(entry.rejected for entry in built.ingested)
     if rejected:
-        progress.warn(f"{rejected:,} rows could not be read: limner sql \"select * from rejects\"")
+        progress.warn(f'{rejected:,} rows could not be read: limner sql "select * from rejects"')
     content = {
         "snapshot": built.snapshot,
         "as_of": built.as_of.astimezone(project.workspace.timezone).isoformat(),

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 
 def demo(
-    data: Annotated[str, typer.Option("--data", help="reading (generated, with known causes) or grocery (Complete Journey).")] = "reading",
+    data: Annotated[
+        str, typer.Option("--data", help="reading (generated, with known causes) or grocery (Complete Journey).")
+    ] = "reading",
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where to make the workspace.", show_default="limner-demo-<data>")
     ] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The dashboard's port.")] = 8050,
-    no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the export instead of serving the dashboard.")] = False,
+    no_serve: Annotated[
+        bool, typer.Option("--no-serve", help="End after the export instead of serving the dashboard.")
+    ] = False,
 ) -> None:
     """From raw behaviour to insight cards, a saved segment, an export and a dashboard."""
     from limner import project as work
@@ -30,16 +34,33 @@ def demo(
     from limner_samples.workspaces import make_workspace
 
     if data not in ("reading", "grocery"):
-        raise UserError(Issue("bad-value", "--data", f"unknown data {data!r}", did_you_mean(data, ["reading", "grocery"], "reading or grocery")))
+        raise UserError(
+            Issue(
+                "bad-value",
+                "--data",
+                f"unknown data {data!r}",
+                did_you_mean(data, ["reading", "grocery"], "reading or grocery"),
+            )
+        )
     target = directory or Path(f"limner-demo-{data}")
     if target.is_dir() and any(target.iterdir()) and not (target / "limner.yaml").exists():
-        raise RefusedError(Issue("folder-in-use", str(target), "the folder holds something else", "name an empty or new folder with --dir"))
+        raise RefusedError(
+            Issue(
+                "folder-in-use",
+                str(target),
+                "the folder holds something else",
+                "name an empty or new folder with --dir",
+            )
+        )
     output, progress = console(), TerminalProgress()
     with progress.step(f"make a workspace in {target}"):
         make_workspace("grocery" if data == "grocery" else "reading", target)
     project = work.open_project(target)
     built = work.build(project, None, progress)
-    rejected, duplicates = sum(entry.rejected for entry in built.ingested), sum(entry.duplicates for entry in built.ingested)
+    rejected, duplicates = (
+        sum(entry.rejected for entry in built.ingested),
+        sum(entry.duplicates for entry in built.ingested),
+    )
     scenario = next(iter(project.scenarios))
     trained = work.train(project, scenario, progress)
     output.print()
@@ -50,7 +71,9 @@ def demo(
         progress.warn(reversal.of(project.workspace.settings.language))
     best = next(iter(trained.insights.with_status("shown")), None)
     if best is None:
-        raise RefusedError(Issue("no-insight", scenario, "no rule held up on the hold-out", "see 'limner insights list --dropped'"))
+        raise RefusedError(
+            Issue("no-insight", scenario, "no rule held up on the hold-out", "see 'limner insights list --dropped'")
+        )
     segment, promised = _save(project, best.id, progress)
     project = work.open_project(target)
     path, manifest = export_segment(project, project.segments[segment.name], None, [], overwrite=True)
@@ -66,7 +89,9 @@ def demo(
     for label, value in lines.items():
         output.print(summary_line(label, value))
     with project.store.open() as snapshot:
-        user = snapshot.value("SELECT user_id FROM scores WHERE scenario = ? ORDER BY score DESC, user_id LIMIT 1", [scenario])
+        user = snapshot.value(
+            "SELECT user_id FROM scores WHERE scenario = ? ORDER BY score DESC, user_id LIMIT 1", [scenario]
+        )
     output.print("\n[bold]Type next:[/]")
     for command in (
         f"limner profile show {user} --dir {target}",

@@ -14,10 +14,14 @@ app = typer.Typer(help="Rules that held up; each one can become a segment.", no_
 
 @app.command("list")
 def list_insights(
-    scenario: Annotated[str | None, typer.Argument(help="A scenario; all of them by default.", show_default=False)] = None,
+    scenario: Annotated[
+        str | None, typer.Argument(help="A scenario; all of them by default.", show_default=False)
+    ] = None,
     directory: Dir = Path("."),
     every: Annotated[bool, typer.Option("--all", help="All rules that held up, not only those on a card.")] = False,
-    dropped: Annotated[bool, typer.Option("--dropped", help="The rules that did not hold up, with the reason.")] = False,
+    dropped: Annotated[
+        bool, typer.Option("--dropped", help="The rules that did not hold up, with the reason.")
+    ] = False,
     language: Language = None,
     style: Style = "table",
 ) -> None:
@@ -35,7 +39,19 @@ def list_insights(
         return
     with project.store.open() as snapshot:
         cards = read_cards(snapshot, scenario, ("dropped",) if dropped else ("shown", "kept") if every else ("shown",))
-    columns = ["id", "scenario", "rule", "size", "support", "outcome_rate", "base_rate", "lift", "lift_low", "lift_high", "q_value"]
+    columns = [
+        "id",
+        "scenario",
+        "rule",
+        "size",
+        "support",
+        "outcome_rate",
+        "base_rate",
+        "lift",
+        "lift_low",
+        "lift_high",
+        "q_value",
+    ]
     columns += ["dropped_because"] if dropped else []
     if chosen is Format.json:
         columns = list(cards[0]) if cards else columns
@@ -58,7 +74,9 @@ def save(
     project = opened(directory)
     progress = TerminalProgress()
     with progress.step(f"save {insight}") as step:
-        saved = save_insight(project.workspace, project.store, insight, project.catalog, project.scenarios, name, step.describe)
+        saved = save_insight(
+            project.workspace, project.store, insight, project.catalog, project.scenarios, name, step.describe
+        )
     content = {
         "segment": saved.segment.name, "file": str(saved.path.relative_to(project.workspace.root)), "snapshot": saved.snapshot,
         "size": saved.size, "promised_size": saved.promised,

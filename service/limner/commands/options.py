@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from limner.project import Project
     from limner_segments.segment import NamedSegment
 
-Dir = Annotated[Path, typer.Option("--dir", help="The workspace: a folder with limner.yaml.", show_default="the current folder")]
+Dir = Annotated[
+    Path, typer.Option("--dir", help="The workspace: a folder with limner.yaml.", show_default="the current folder")
+]
 Style = Annotated[str, typer.Option("--format", help="table, json or csv.")]
 SnapshotId = Annotated[str | None, typer.Option("--snapshot", help="A snapshot id; the current one by default.")]
 WhereText = Annotated[str | None, typer.Option("--where", help="A condition on tags instead of a segment's name.")]
@@ -35,7 +37,9 @@ def style_of(text: str):  # type: ignore[no-untyped-def]  # the enum's module is
         return Format(text)
     except ValueError:
         words = [style.value for style in Format]
-        raise UserError(Issue("bad-value", "--format", f"unknown format {text!r}", did_you_mean(text, words, "table, json or csv"))) from None
+        raise UserError(
+            Issue("bad-value", "--format", f"unknown format {text!r}", did_you_mean(text, words, "table, json or csv"))
+        ) from None
 
 
 def segment_of(project: Project, name: str | None, where: str | None) -> NamedSegment:

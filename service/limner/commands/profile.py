@@ -77,15 +77,26 @@ def why(
     named = project.scenario(scenario)
     trained = take_model(project.workspace, scenario)
     if trained is None or staleness(trained, named, project.catalog):
-        reason = "is not trained yet" if trained is None else f"has a model that no longer fits: {staleness(trained, named, project.catalog)}"
-        raise RefusedError(Issue("not-trained", "", f"the scenario {scenario!r} {reason}", f"run 'limner scenarios train {scenario}'"))
+        reason = (
+            "is not trained yet"
+            if trained is None
+            else f"has a model that no longer fits: {staleness(trained, named, project.catalog)}"
+        )
+        raise RefusedError(
+            Issue("not-trained", "", f"the scenario {scenario!r} {reason}", f"run 'limner scenarios train {scenario}'")
+        )
     with project.store.open() as current:
         values = {value.tag: value for value in read_profile(current, user)}
         population = population_frame(current.connection, named, trained.model.tags, project.catalog.types)
     row = population[population["user_id"] == user]
     if row.empty:
         raise RefusedError(
-            Issue("not-in-population", "", f"{user} is not in the population of {scenario!r}", f"population: {named.scenario.population.to_text()}")
+            Issue(
+                "not-in-population",
+                "",
+                f"{user} is not in the population of {scenario!r}",
+                f"population: {named.scenario.population.to_text()}",
+            )
         )
     reasons = explain_user(trained.model, row)
     rows = [
@@ -96,7 +107,13 @@ def why(
         for tag, contribution in reasons.contributions
     ]  # fmt: skip
     if chosen is Format.json:
-        content = {"user_id": user, "scenario": scenario, "score": reasons.score, "base_value": reasons.base_value, "log_odds": reasons.log_odds}
+        content = {
+            "user_id": user,
+            "scenario": scenario,
+            "score": reasons.score,
+            "base_value": reasons.base_value,
+            "log_odds": reasons.log_odds,
+        }
         print_object({**content, "unit": "log-odds", "contributions": rows}, chosen)
         return
     title = f"{user}: score {show(reasons.score)} (base value {reasons.base_value:.3f} + contributions = {reasons.log_odds:.3f} log-odds)"

@@ -10,7 +10,9 @@ import typer
 
 def sample(
     out: Annotated[Path, typer.Option("--out", help="The folder to write a workspace to.")] = Path("limner-sample"),
-    users: Annotated[int, typer.Option("--users", min=10, help="How many users; 8,000 is the committed sample.")] = 8000,
+    users: Annotated[
+        int, typer.Option("--users", min=10, help="How many users; 8,000 is the committed sample.")
+    ] = 8000,
     seed: Annotated[int | None, typer.Option("--seed", help="Another world with the same causes.")] = None,
 ) -> None:
     """Write the workspace of the reading app with data of any size."""

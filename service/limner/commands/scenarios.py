@@ -23,7 +23,18 @@ def list_scenarios(directory: Dir = Path("."), style: Style = "table") -> None:
     rows = []
     for name, named in project.scenarios.items():
         trained = take_model(project.workspace, name)
-        auc = next((row["value"] for row in trained.evaluation_rows if row["scorer"] == "lightgbm" and row["metric"] == "auc"), None) if trained else None
+        auc = (
+            next(
+                (
+                    row["value"]
+                    for row in trained.evaluation_rows
+                    if row["scorer"] == "lightgbm" and row["metric"] == "auc"
+                ),
+                None,
+            )
+            if trained
+            else None
+        )
         state = "not trained" if trained is None else staleness(trained, named, project.catalog) or "trained"
         rows.append(
             {
@@ -79,5 +90,9 @@ def evaluate(
     project.scenario(name)
     trained = take_model(project.workspace, name)
     if trained is None:
-        raise RefusedError(Issue("not-trained", "", f"the scenario {name!r} is not trained yet", f"run 'limner scenarios train {name}'"))
+        raise RefusedError(
+            Issue(
+                "not-trained", "", f"the scenario {name!r} is not trained yet", f"run 'limner scenarios train {name}'"
+            )
+        )
     print_rows(list(trained.evaluation_rows), chosen, ["scenario", "scorer", "metric", "k", "value", "low", "high"])

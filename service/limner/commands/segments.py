@@ -41,7 +41,9 @@ def list_segments(directory: Dir = Path("."), style: Style = "table") -> None:
 
 
 @app.command("show")
-def show_segment(name: SegmentName = None, directory: Dir = Path("."), where: WhereText = None, style: Style = "table") -> None:
+def show_segment(
+    name: SegmentName = None, directory: Dir = Path("."), where: WhereText = None, style: Style = "table"
+) -> None:
     """Show a segment: its condition as text, as a sentence and as SQL, and its size."""
     from limner.output import print_object
     from limner_segments.audience import audience_query, measure_audience
@@ -63,7 +65,11 @@ def show_segment(name: SegmentName = None, directory: Dir = Path("."), where: Wh
 
 @app.command("size")
 def size(
-    name: SegmentName = None, directory: Dir = Path("."), where: WhereText = None, snapshot: SnapshotId = None, style: Style = "table"
+    name: SegmentName = None,
+    directory: Dir = Path("."),
+    where: WhereText = None,
+    snapshot: SnapshotId = None,
+    style: Style = "table",
 ) -> None:
     """Count an audience exactly, before or after saving it."""
     from limner.output import print_object
@@ -109,13 +115,37 @@ def compare(
     named = segment_of(project, name, where)
     with project.store.open(snapshot) as current:
         traits = compare_audience(
-            current, named.condition, project.catalog, language_of(project, language), project.workspace.settings.min_group
+            current,
+            named.condition,
+            project.catalog,
+            language_of(project, language),
+            project.workspace.settings.min_group,
         )
-    names = ["tag", "title", "trait", "audience_share", "base_share", "tgi", "tgi_low", "tgi_high", "ceiling", "q_value", "tautological", "suppressed"]
+    names = [
+        "tag",
+        "title",
+        "trait",
+        "audience_share",
+        "base_share",
+        "tgi",
+        "tgi_low",
+        "tgi_high",
+        "ceiling",
+        "q_value",
+        "tautological",
+        "suppressed",
+    ]
     rows = [{key: getattr(trait, key) for key in names} for trait in traits[:top]]
     if chosen.value == "table":
         rows = [
-            {**row, **{key: None if row[key] is None else round(row[key], 3 if "share" in key else 1) for key in names if isinstance(row[key], float) and key != "q_value"}}
+            {
+                **row,
+                **{
+                    key: None if row[key] is None else round(row[key], 3 if "share" in key else 1)
+                    for key in names
+                    if isinstance(row[key], float) and key != "q_value"
+                },
+            }
             for row in rows
         ]
         names = [key for key in names if key not in ("tag", "suppressed")]
@@ -127,7 +157,9 @@ def export(
     name: SegmentName = None,
     directory: Dir = Path("."),
     where: WhereText = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The file to write; exports/<segment>.csv by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write; exports/<segment>.csv by default.")
+    ] = None,
     columns: Annotated[str, typer.Option("--columns", help="Tags to export beside user_id, with commas.")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     style: Style = "table",

@@ -28,6 +28,13 @@ def list_snapshots(directory: Dir = Path("."), style: Style = "table") -> None:
             created = snapshot.value("SELECT created_at FROM snapshot")
             megabytes = round(snapshot.path.stat().st_size / 1e6, 1)
             rows.append(
-                {"id": name, "as_of": snapshot.as_of_text, "created_at": created, "users": users, "megabytes": megabytes, "current": name == current}
+                {
+                    "id": name,
+                    "as_of": snapshot.as_of_text,
+                    "created_at": created,
+                    "users": users,
+                    "megabytes": megabytes,
+                    "current": name == current,
+                }
             )
     print_rows(rows, chosen, ["id", "as_of", "created_at", "users", "megabytes", "current"])

@@ -11,7 +11,10 @@ from limner.commands.options import Dir, SnapshotId, Style, style_of
 
 
 def sql(
-    query: Annotated[str, typer.Argument(help="One SELECT. Tables: profiles, tags, segments, audiences, scores, reasons, insights, …")],
+    query: Annotated[
+        str,
+        typer.Argument(help="One SELECT. Tables: profiles, tags, segments, audiences, scores, reasons, insights, …"),
+    ],
     directory: Dir = Path("."),
     snapshot: SnapshotId = None,
     style: Style = "table",

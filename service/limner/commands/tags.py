@@ -52,7 +52,14 @@ def tag_sql(
     if name is not None and name not in project.catalog:
         raise unknown_name("tag", name, project.catalog.tags)
     if name is not None and name not in computed:
-        raise RefusedError(Issue("not-computed", "", f"{name!r} is a score: it is written by its model, not by SQL", "see 'limner scenarios list'"))
+        raise RefusedError(
+            Issue(
+                "not-computed",
+                "",
+                f"{name!r} is a score: it is written by its model, not by SQL",
+                "see 'limner scenarios list'",
+            )
+        )
     workspace = project.workspace
     moment = parse_as_of(as_of, workspace.timezone) if as_of else default_as_of(workspace, datetime.now(UTC))
     chosen = computed if name is None else {name: computed[name]}

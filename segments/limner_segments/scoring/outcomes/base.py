@@ -35,7 +35,7 @@ class Outcome(Definition):
     def acts_query(self, start: datetime, end: datetime) -> exp.Select:
         """The query for `user_id` and `acts`, the number of such events in `[start, end)`, for users who have any."""
         names = [exp.Literal.string(name) for name in self.events]
-        conditions: list[exp.Expression] = [
+        conditions: list[exp.Expr] = [
             exp.In(this=event_column("event"), expressions=names),
             exp.GTE(this=exp.column("time"), expression=instant(start)),
             exp.LT(this=exp.column("time"), expression=instant(end)),
@@ -49,7 +49,7 @@ class Outcome(Definition):
             .group_by("user_id")
         )
 
-    def happened(self, acts: exp.Expression) -> exp.Expression:
+    def happened(self, acts: exp.Expr) -> exp.Expr:
         """Whether the outcome happened to a user with this number of acts (0 where there is none)."""
         raise NotImplementedError
 

@@ -32,6 +32,6 @@ class Did(Outcome):
         ),
     )
 
-    def happened(self, acts: exp.Expression) -> exp.Expression:
+    def happened(self, acts: exp.Expr) -> exp.Expr:
         """At least so many acts."""
         return exp.GTE(this=acts, expression=exp.Literal.number(self.at_least))

@@ -28,6 +28,6 @@ class DidNot(Outcome):
         ),
     )
 
-    def happened(self, acts: exp.Expression) -> exp.Expression:
+    def happened(self, acts: exp.Expr) -> exp.Expr:
         """No act."""
         return exp.EQ(this=acts, expression=exp.Literal.number(0))
