@@ -17,24 +17,62 @@ from limner_explain.wording import segment_title
 from limner_profile.catalog import Catalog
 from limner_profile.errors import unknown_name
 from limner_profile.predicates.parser import parse
+from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
 from limner_profile.workspace import Workspace
 from limner_segments.audience import measure_many, write_audiences
 from limner_segments.scoring.scenario import NamedScenario
 from limner_segments.segment import NamedSegment, Origin, Segment, save_segment
 
-_COLUMNS = {
-    "id": "VARCHAR", "scenario": "VARCHAR", "rank": "INTEGER", "status": "VARCHAR", "direction": "VARCHAR", "rule": "VARCHAR",
-    "condition": "VARCHAR", "sentence_en": "VARCHAR", "sentence_zh": "VARCHAR", "size": "BIGINT", "support": "DOUBLE",
-    "holdout_users": "BIGINT", "holdout_outcomes": "BIGINT", "outcome_rate": "DOUBLE", "base_rate": "DOUBLE", "lift": "DOUBLE",
-    "lift_low": "DOUBLE", "lift_high": "DOUBLE", "q_value": "DOUBLE", "train_lift": "DOUBLE", "rediscovered": "DOUBLE",
-    "reasons": "JSON", "warnings": "JSON", "dropped_because": "JSON",
-}  # fmt: skip
-_TABLES = f"""
-CREATE TABLE IF NOT EXISTS insights ({", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())});
-CREATE TABLE IF NOT EXISTS insight_sets (scenario VARCHAR, judged INTEGER, held_up INTEGER, shown INTEGER,
-    coverage DOUBLE, reach DOUBLE, r_squared DOUBLE, top_decile_recall DOUBLE, reversals JSON);
-"""
+INSIGHTS_TABLE = table(
+    "insights",
+    "Every judged rule of every trained scenario, those on a card first.",
+    [
+        ("id", "VARCHAR", "Stays the same for the same rule of the same scenario"),
+        ("scenario", "VARCHAR", "The scenario"),
+        ("rank", "INTEGER", "1 for the first card"),
+        (
+            "status",
+            "VARCHAR",
+            "shown on a card; kept: held up, but tells little that the cards do not; dropped: did not hold up",
+        ),
+        ("direction", "VARCHAR", "raises or lowers the outcome"),
+        ("rule", "VARCHAR", "The mined condition"),
+        ("condition", "VARCHAR", "The same within the population: what a segment is made of"),
+        ("sentence_en", "VARCHAR", "The card's sentence in English"),
+        ("sentence_zh", "VARCHAR", "The card's sentence in Chinese"),
+        ("size", "BIGINT", "How many users match the condition in this snapshot"),
+        ("support", "DOUBLE", "Share of the hold-out's population that matches, 0 to 1"),
+        ("holdout_users", "BIGINT", "How many users of the hold-out match"),
+        ("holdout_outcomes", "BIGINT", "How many of them had the outcome"),
+        ("outcome_rate", "DOUBLE", "holdout_outcomes ÷ holdout_users"),
+        ("base_rate", "DOUBLE", "The share of the hold-out's population with the outcome"),
+        ("lift", "DOUBLE", "outcome_rate ÷ base_rate"),
+        ("lift_low", "DOUBLE", "Lower bound of the lift's 95 % interval"),
+        ("lift_high", "DOUBLE", "Upper bound of the lift's 95 % interval"),
+        ("q_value", "DOUBLE", "False-discovery rate at which the rule is kept, over all judged rules"),
+        ("train_lift", "DOUBLE", "The lift on the training rows"),
+        ("rediscovered", "DOUBLE", "Share of bootstrap resamples that find the rule again"),
+        ("reasons", "JSON", "List of {tag, title, contribution}: mean contribution above everybody's, in log-odds"),
+        ("warnings", "JSON", "List of {en, zh}"),
+        ("dropped_because", "JSON", "List of stable words, empty unless dropped"),
+    ],
+)
+INSIGHT_SETS_TABLE = table(
+    "insight_sets",
+    "What the insights of a scenario reach together, measured on the hold-out.",
+    [
+        ("scenario", "VARCHAR", "The scenario"),
+        ("judged", "INTEGER", "How many rules were judged"),
+        ("held_up", "INTEGER", "How many passed every check"),
+        ("shown", "INTEGER", "How many stand on a card"),
+        ("coverage", "DOUBLE", "Share of all outcomes that the shown rules that raise them reach"),
+        ("reach", "DOUBLE", "Share of users who are members of those"),
+        ("r_squared", "DOUBLE", "Fidelity: R² of the shown rules against the scorer's log-odds"),
+        ("top_decile_recall", "DOUBLE", "Fidelity: share of the scorer's top decile that the rules find"),
+        ("reversals", "JSON", "List of {en, zh}: effects that turn round within the groups of another tag"),
+    ],
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +88,8 @@ class SavedInsight:
 
 def create_insight_tables(writer: SnapshotWriter) -> None:
     """Create the tables `insights` and `insight_sets`, empty, where the snapshot lacks them."""
-    writer.connection.execute(_TABLES)
+    INSIGHTS_TABLE.create(writer.connection)
+    INSIGHT_SETS_TABLE.create(writer.connection)
 
 
 def write_insights(writer: SnapshotWriter, found: InsightSet) -> int:
@@ -64,21 +103,19 @@ def write_insights(writer: SnapshotWriter, found: InsightSet) -> int:
         shown = found.with_status("shown")
         sizes = measure_many(connection, [parse(insight.condition, thing="tag") for insight in found.rules])
         rows = [_row(insight, size) for insight, size in zip(found.rules, sizes, strict=True)]
-        frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=object)
-        connection.register("rows_of_frame", frame)
-        names = ", ".join(_COLUMNS)
-        values = ", ".join(f"CAST({name} AS {kind})" for name, kind in _COLUMNS.items())
-        connection.execute(f"INSERT INTO insights ({names}) SELECT {values} FROM rows_of_frame")
-        connection.unregister("rows_of_frame")
+        names = [column.name for column in INSIGHTS_TABLE.columns]
+        INSIGHTS_TABLE.insert_frame(connection, pd.DataFrame(rows, columns=names, dtype=object))
         judged, held_up = len(found.rules), len(found.rules) - len(found.with_status("dropped"))
         reversals = json.dumps([title.model_dump() for title in found.reversals], ensure_ascii=False)
-        connection.execute(
-            "INSERT INTO insight_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                found.scenario, judged, held_up, len(shown), found.coverage, found.reach, found.r_squared,
-                found.top_decile_recall, reversals,
-            ],
-        )  # fmt: skip
+        row = {
+            "scenario": found.scenario,
+            "judged": judged,
+            "held_up": held_up,
+            "shown": len(shown),
+            "reversals": reversals,
+        }
+        row |= {"coverage": found.coverage, "reach": found.reach, "r_squared": found.r_squared}
+        INSIGHT_SETS_TABLE.insert(connection, [{**row, "top_decile_recall": found.top_decile_recall}])
         count.rows = len(shown)
     return count.rows
 

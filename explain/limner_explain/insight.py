@@ -24,8 +24,9 @@ class Insight(Definition):
 
     `rule` is the mined condition, `condition` the same within the scenario's population: that is what a segment is
     made of. Rates and shares are 0 to 1 and measured on the hold-out (`holdout_users` members of the rule); `lift` is
-    the outcome rate ÷ the base rate with its 95 % bounds. `status` is `shown` for an insight on a card, `kept` for one that held up but tells little that the cards do not,
-    and `dropped` for a rule that did not hold up, with the codes of the reasons in `dropped_because`.
+    the outcome rate ÷ the base rate with its 95 % bounds. `status` is `shown` for an insight on a card, `kept` for one
+    that held up but tells little that the cards do not, and `dropped` for a rule that did not hold up, with the codes
+    of the reasons in `dropped_because`.
     """
 
     id: str

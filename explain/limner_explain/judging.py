@@ -62,11 +62,12 @@ class JudgedRule:
     """A rule with its numbers on the hold-out and its verdict.
 
     Rates and shares are 0 to 1, lifts are ratios to everybody's rate, `lift_low` and `lift_high` their confidence
-    bounds; `train_low` and `train_high` are those of the lift in training. `conditions` are the columns of the candidates; `parent_lifts` the hold-out lifts of the single conditions
-    of a pair, and `parent_p_values` the p-values of "the pair does as the rest of that condition" (both empty for a
-    single). `shrinkage` is the share of the training log lift that was lost on the hold-out (negative where the
-    hold-out shows more, NaN where training showed none). `reasons` is empty for a kept rule; `warnings` are the
-    Simpson findings, `duplicate_of` the text of the rule that made this one superfluous.
+    bounds; `train_low` and `train_high` are those of the lift in training. `conditions` are the columns of the
+    candidates; `parent_lifts` the hold-out lifts of the single conditions of a pair, and `parent_p_values` the p-values
+    of "the pair does as the rest of that condition" (both empty for a single). `shrinkage` is the share of the training
+    log lift that was lost on the hold-out (negative where the hold-out shows more, NaN where training showed none).
+    `reasons` is empty for a kept rule; `warnings` are the Simpson findings, `duplicate_of` the text of the rule that
+    made this one superfluous.
     """
 
     predicate: Predicate

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from limner_profile.errors import InternalError
+from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
 from limner_segments.scoring.model import ScoringModel
 
@@ -20,10 +21,28 @@ if TYPE_CHECKING:
 
 KEPT_REASONS = 6
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS reasons (user_id VARCHAR, scenario VARCHAR, rank INTEGER, tag VARCHAR, value VARCHAR, contribution DOUBLE);
-CREATE TABLE IF NOT EXISTS importances (scenario VARCHAR, tag VARCHAR, mean_contribution DOUBLE, mean_abs_contribution DOUBLE);
-"""
+REASONS_TABLE = table(
+    "reasons",
+    "The six tags that move each user's score most, by size of contribution.",
+    [
+        ("user_id", "VARCHAR", "The user"),
+        ("scenario", "VARCHAR", "The scenario"),
+        ("rank", "INTEGER", "1 for the largest contribution"),
+        ("tag", "VARCHAR", "The tag"),
+        ("value", "VARCHAR", "The user's value of it, as text; NULL is unknown"),
+        ("contribution", "DOUBLE", "Its SHAP share of the score, in calibrated log-odds"),
+    ],
+)
+IMPORTANCES_TABLE = table(
+    "importances",
+    "How much each tag moves the scores of a scenario's population.",
+    [
+        ("scenario", "VARCHAR", "The scenario"),
+        ("tag", "VARCHAR", "The tag"),
+        ("mean_contribution", "DOUBLE", "Mean contribution, in log-odds"),
+        ("mean_abs_contribution", "DOUBLE", "Mean size of the contribution, in log-odds"),
+    ],
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +57,8 @@ class UserReasons:
 
 def create_reason_tables(writer: SnapshotWriter) -> None:
     """Create the tables `reasons` and `importances`, empty, where the snapshot lacks them."""
-    writer.connection.execute(_TABLES)
+    REASONS_TABLE.create(writer.connection)
+    IMPORTANCES_TABLE.create(writer.connection)
 
 
 def write_reasons(writer: SnapshotWriter, scenario: str, model: ScoringModel, population: pd.DataFrame) -> int:
@@ -72,20 +92,9 @@ def write_reasons(writer: SnapshotWriter, scenario: str, model: ScoringModel, po
                 "mean_abs_contribution": np.abs(values).mean(axis=0),
             }
         )
-        for name, table in (("reasons", frame), ("importances", importances)):
-            connection.register("rows_of_frame", table)
-            connection.execute(f"DELETE FROM {name} WHERE scenario = ?", [scenario])
-            if name == "reasons":
-                connection.execute(
-                    "INSERT INTO reasons SELECT user_id, ?, rank, tag, value, contribution FROM rows_of_frame",
-                    [scenario],
-                )
-            else:
-                connection.execute(
-                    "INSERT INTO importances SELECT ?, tag, mean_contribution, mean_abs_contribution FROM rows_of_frame",
-                    [scenario],
-                )
-            connection.unregister("rows_of_frame")
+        for kind, rows_of in ((REASONS_TABLE, frame), (IMPORTANCES_TABLE, importances)):
+            connection.execute(f"DELETE FROM {kind.name} WHERE scenario = ?", [scenario])
+            kind.insert_frame(connection, rows_of.assign(scenario=scenario))
         count.rows = len(frame)
     return count.rows
 

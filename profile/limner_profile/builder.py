@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import duckdb
+from sqlglot import exp
 
 from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.ingest import Ingested, read_ingested
+from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sources import FieldType
 from limner_profile.tags.base import Tag
@@ -27,6 +29,42 @@ _SQL_TYPE: Mapping[FieldType, str] = {
     "date": "DATE",
     "time": "TIMESTAMP",
 }
+
+
+TAGS_TABLE = table(
+    "tags",
+    "The catalog: a row for each column of profiles, in the order of the definitions.",
+    [
+        ("name", "VARCHAR", "The column in profiles"),
+        ("kind", "VARCHAR", "How it is computed; score for what a model writes"),
+        ("type", "VARCHAR", "number, category, boolean, date or time"),
+        ("title_en", "VARCHAR", "Title in English"),
+        ("title_zh", "VARCHAR", "Title in Chinese, English where there is none"),
+        ("description", "VARCHAR", "What it means, in the owner's words"),
+        ("owner", "VARCHAR", "Who answers for it"),
+        ("unit_en", "VARCHAR", "Unit in English, empty for none"),
+        ("unit_zh", "VARCHAR", "Unit in Chinese, empty for none"),
+        ("window_text", "VARCHAR", "The window before as_of, such as 30d; empty for none"),
+        ("sensitivity", "VARCHAR", "none, sensitive or proxy"),
+        ("definition", "VARCHAR", "The definition as JSON"),
+        ("definition_hash", "VARCHAR", "Twelve hex digits that change with the definition"),
+        ("users", "BIGINT", "How many users have a value"),
+        ("coverage", "DOUBLE", "The share of users who have a value, 0 to 1"),
+        ("distinct_values", "BIGINT", "How many different values there are"),
+    ],
+)
+REJECTS_TABLE = table(
+    "rejects",
+    "Source rows that could not be read, kept aside.",
+    [
+        ("source", "VARCHAR", "The source in limner.yaml"),
+        ("file", "VARCHAR", "The file's name"),
+        ("line", "BIGINT", "The line at which the row begins (CSV), or the number of the row (Parquet)"),
+        ("field", "VARCHAR", "The column at fault"),
+        ("value", "VARCHAR", "Its value as text; the whole row where it is broken"),
+        ("reason", "VARCHAR", "A stable word: missing-user, bad-time, bad-number, broken-row: …"),
+    ],
+)
 
 
 def default_as_of(workspace: Workspace, now: datetime) -> datetime:
@@ -65,7 +103,7 @@ def attach_sources(connection: duckdb.DuckDBPyConnection, workspace: Workspace) 
         # A field that no file has must still be a column, so that a filter on it finds nothing instead of failing.
         found = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {_files(workspace, events)}").fetchall()}
         lacking = [
-            f'CAST(NULL AS {_SQL_TYPE[kind]}) AS "{name}"'
+            f"CAST(NULL AS {_SQL_TYPE[kind]}) AS {exp.to_identifier(name, quoted=True).sql('duckdb')}"
             for name, kind in workspace.schema.event_fields.items()
             if name not in found
         ]
@@ -111,6 +149,8 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
                 "choose a later --as-of",
             )
         )
+    connection.execute("COMMENT ON TABLE profiles IS 'A row for each user known at as_of, a column for each tag.'")
+    connection.execute("COMMENT ON COLUMN profiles.user_id IS 'The user'")
     for name, tag in catalog.tags.items():
         comment = f"{tag.title.en}{f' ({tag.unit.en})' if tag.unit else ''}".replace("'", "''")
         connection.execute(f"COMMENT ON COLUMN profiles.\"{name}\" IS '{comment}'")
@@ -125,23 +165,33 @@ def _typed(name: str, kind: FieldType, integer: bool) -> str:
 
 
 def _write_tags(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
-    connection.execute(
-        "CREATE OR REPLACE TABLE tags (name VARCHAR, kind VARCHAR, type VARCHAR, title_en VARCHAR, title_zh VARCHAR, description VARCHAR, "
-        "owner VARCHAR, unit_en VARCHAR, unit_zh VARCHAR, window_text VARCHAR, sensitivity VARCHAR, definition VARCHAR, definition_hash VARCHAR, "
-        "users BIGINT, coverage DOUBLE, distinct_values BIGINT)"
-    )
+    TAGS_TABLE.create(connection, replace=True)
+    rows = []
     for name, tag in catalog.tags.items():
+        counts = f'SELECT count("{name}"), count("{name}") / count(*), count(DISTINCT "{name}") FROM profiles'
+        users, coverage, distinct = connection.execute(counts).fetchall()[0]
         definition = tag.definition
-        connection.execute(
-            f'INSERT INTO tags SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, count("{name}"), count("{name}") / count(*), count(DISTINCT "{name}") FROM profiles',
-            [
-                name, tag.kind, tag.type, tag.title.en, tag.title.of("zh"),
-                definition.description if definition else "", definition.owner if definition else "",
-                tag.unit.en if tag.unit else "", tag.unit.of("zh") if tag.unit else "",
-                definition.window_text if definition else "", definition.sensitivity if definition else "none",
-                tag.definition_json, tag.definition_hash,
-            ],
-        )  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "kind": tag.kind,
+                "type": tag.type,
+                "title_en": tag.title.en,
+                "title_zh": tag.title.of("zh"),
+                "description": definition.description if definition else "",
+                "owner": definition.owner if definition else "",
+                "unit_en": tag.unit.en if tag.unit else "",
+                "unit_zh": tag.unit.of("zh") if tag.unit else "",
+                "window_text": definition.window_text if definition else "",
+                "sensitivity": definition.sensitivity if definition else "none",
+                "definition": tag.definition_json,
+                "definition_hash": tag.definition_hash,
+                "users": users,
+                "coverage": coverage,
+                "distinct_values": distinct,
+            }
+        )
+    TAGS_TABLE.insert(connection, rows)
 
 
 def refresh_tag_statistics(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -157,4 +207,5 @@ def _write_rejects(connection: duckdb.DuckDBPyConnection, workspace: Workspace) 
     files = ", ".join(
         "'" + str(workspace.state / entry.rejects_file).replace("'", "''") + "'" for entry in read_ingested(workspace)
     )
-    connection.execute(f"CREATE OR REPLACE TABLE rejects AS SELECT * FROM read_parquet([{files}])")
+    REJECTS_TABLE.create(connection, replace=True)
+    connection.execute(f"INSERT INTO rejects SELECT * FROM read_parquet([{files}])")

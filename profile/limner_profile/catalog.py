@@ -104,7 +104,7 @@ def read_catalog(workspace: Workspace, schema: Schema) -> tuple[Catalog, list[Is
     """The tags that are sound, and the issues of those that are not."""
     tags: dict[str, CatalogTag] = {}
     issues: list[Issue] = []
-    places: dict[str, str] = {}
+    places: dict[str, tuple[str, str]] = {}
     for path in workspace.definition_files("tags"):
         try:
             document = read_document(path, workspace.root)
@@ -113,17 +113,18 @@ def read_catalog(workspace: Workspace, schema: Schema) -> tuple[Catalog, list[Is
             issues += error.issues
             continue
         for name, data in definitions.items():
-            if name in places:
+            # DuckDB tells columns apart by their letters only, not by upper and lower case.
+            folded = name.casefold()
+            if folded in places:
+                first, place = places[folded]
+                message = f"the tag {name!r} is defined twice"
+                if first != name:
+                    message = f"the tags {name!r} and {first!r} differ in upper and lower case only"
                 issues.append(
-                    Issue(
-                        "duplicate-name",
-                        document.where((name,)),
-                        f"the tag {name!r} is defined twice",
-                        f"it stands at {places[name]} already",
-                    )
+                    Issue("duplicate-name", document.where((name,)), message, f"it stands at {place} already")
                 )
                 continue
-            places[name] = document.where((name,))
+            places[folded] = (name, document.where((name,)))
             tag, found = _read_tag(name, data, document, schema)
             issues += found
             if tag is not None:
@@ -133,7 +134,7 @@ def read_catalog(workspace: Workspace, schema: Schema) -> tuple[Catalog, list[Is
 
 def _read_tag(name: str, data: Any, document: Document, schema: Schema) -> tuple[CatalogTag | None, list[Issue]]:
     place = document.where((name,))
-    if not name.isidentifier() or name == "user_id":
+    if not name.isidentifier() or name.casefold() == "user_id":
         return None, [
             Issue(
                 "bad-name",

@@ -28,7 +28,7 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
     )
     query = query.from_("known")
     for source in sorted(scope.sources_seen):
-        query = query.join(f"users_{source}", on=_same_user(f"users_{source}"), join_type="left")
+        query = query.join(_users(source), on=_same_user(f"users_{source}"), join_type="left")
     if scope.aggregates:
         query = query.join("acts", on=_same_user("acts"), join_type="left")
     for index in range(len(scope.tops)):
@@ -42,6 +42,10 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
     for index, top in enumerate(scope.tops.values()):
         query = query.with_(f"top{index}", as_=top)
     return query
+
+
+def _users(source: str) -> exp.Table:
+    return exp.Table(this=exp.to_identifier(f"users_{source}"))
 
 
 def _same_user(relation: str) -> exp.Expr:
@@ -63,7 +67,7 @@ def _before(as_of: datetime, schema: Schema) -> exp.Expr:
 def _known_users(as_of: datetime, schema: Schema) -> exp.Query:
     parts: list[exp.Query] = []
     for source in schema.user_sources:
-        listed = exp.select("user_id").from_(f"users_{source}")
+        listed = exp.select("user_id").from_(_users(source))
         if source in schema.sources_with_since:
             since = exp.column("since")
             listed = listed.where(

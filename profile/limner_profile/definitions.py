@@ -73,11 +73,12 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which only `true` and `false` are booleans: `no` and `on` stay the words that were written."""
+    """YAML in which only `true` and `false` are booleans, and a date is text: `no` and `on` stay the words written."""
 
 
+_OWN_WORDS = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _OWN_WORDS]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 for _first, _words in (("tT", r"true|True|TRUE"), ("fF", r"false|False|FALSE")):
@@ -92,7 +93,7 @@ def read_document(path: Path, root: Path | None = None) -> Document:
     shown = str(path.relative_to(root)) if root and path.is_relative_to(root) else path.name
     document = Document(path, None, shown=shown)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DefinitionError(
             Issue("missing-file", shown, "the file does not exist", "create it, or name another folder with --dir")
@@ -101,8 +102,9 @@ def read_document(path: Path, root: Path | None = None) -> Document:
         raise DefinitionError(
             Issue("unreadable-file", shown, f"the file cannot be read: {error}", "save it as UTF-8 text")
         ) from None
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return document
@@ -113,13 +115,22 @@ def read_document(path: Path, root: Path | None = None) -> Document:
         document.data = loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        if isinstance(error, yaml.reader.ReaderError):
+            mark = yaml.Mark("", error.position, text.count("\n", 0, error.position),
+                             error.position - text.rfind("\n", 0, error.position) - 1, None, None)  # fmt: skip
         place = f"{shown}:{mark.line + 1}:{mark.column + 1}" if mark else shown
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise DefinitionError(
             Issue("bad-yaml", place, f"this is not YAML: {problem}", "check the indentation, colons and quotes")
         ) from None
+    except (ValueError, RecursionError) as error:
+        problem = "an alias holds itself" if isinstance(error, RecursionError) else str(error).split(";")[0]
+        raise DefinitionError(
+            Issue("bad-yaml", shown, f"a value cannot be read: {problem}", "write it as text in quotes")
+        ) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return document
 
 
@@ -176,7 +187,8 @@ def validate(model: type[M], data: Any, document: Document, location: Location =
     try:
         return model.model_validate(data), []
     except ValidationError as error:
-        return None, [_issue(problem, model, document, location) for problem in error.errors(include_url=False)]
+        issues = [_issue(problem, model, document, location) for problem in error.errors(include_url=False)]
+        return None, list({(issue.where, issue.code, issue.message): issue for issue in issues}.values())
 
 
 def _issue(problem: Mapping[str, Any], model: type[BaseModel], document: Document, location: Location) -> Issue:
@@ -184,6 +196,9 @@ def _issue(problem: Mapping[str, Any], model: type[BaseModel], document: Documen
     inner = tuple(part for part in problem["loc"] if isinstance(part, int | str))
     place = document.where((*location, *inner))
     last = str(inner[-1]) if inner else ""
+    if problem["type"] not in ("missing", "extra_forbidden"):
+        written = [part for index, part in enumerate(inner) if (*location, *inner[: index + 1]) in document.marks]
+        last = str(written[-1]) if written else last
     if problem["type"] == "extra_forbidden":
         owner = _model_at(model, inner[:-1])
         return Issue(

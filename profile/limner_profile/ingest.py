@@ -34,7 +34,7 @@ from limner_profile.sources import (
 from limner_profile.workspace import Workspace
 
 # Raised when the layout of the ingested files changes, so that older ones are made anew.
-LAYOUT = 1
+LAYOUT = 2
 
 _SQL_TYPE: dict[FieldType, str] = {
     "number": "DOUBLE",
@@ -77,7 +77,8 @@ def ingest(workspace: Workspace, on_source: Callable[[str], None] = lambda name:
         files = source_files(source, workspace.root, workspace.source_where(name, "path"))
         fingerprint = _fingerprint(workspace, source, files)
         old = before.get(name)
-        if old and old.fingerprint == fingerprint and (workspace.state / old.file).exists():
+        kept = old and all((workspace.state / path).exists() for path in (old.file, old.rejects_file))
+        if old and kept and old.fingerprint == fingerprint:
             results.append(Ingested(**{**asdict(old), "reused": True}))
             continue
         on_source(name)
@@ -96,7 +97,10 @@ def read_ingested(workspace: Workspace) -> list[Ingested]:
     path = workspace.state / "ingested.json"
     if not path.exists():
         return []
-    return [Ingested(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    try:
+        return [Ingested(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError):
+        return []  # of another version, or damaged: everything is ingested anew
 
 
 def _write_ingested(workspace: Workspace, results: Iterable[Ingested]) -> None:
@@ -160,7 +164,10 @@ def _ingest_source(
             issues = check_columns(source, name, file, columns, {"": where})
             if issues:
                 raise SourceError(issues)
-            _stage(con, name, source, file, first, "staged", create=index == 0)
+            try:
+                _stage(con, name, source, file, first, "staged", index)
+            except duckdb.Error as error:
+                raise _unreadable(source, file, where, error) from None
         total = _one(con, "SELECT count(*) FROM staged") + _one(con, "SELECT count(*) FROM rejected")
         rejected = _one(con, "SELECT count(*) FROM rejected")
         if total == 0:
@@ -181,7 +188,7 @@ def _ingest_source(
             )
         kept = _keep_distinct(con, source)
         folder = "users" if source.type == "users" else "events"
-        order = "user_id" if source.type == "users" else "user_id, time"
+        order = "user_id" if source.type == "users" else "user_id, time, _file"
         target, rejects = f"{folder}/{name}-{fingerprint}.parquet", f"rejects/{name}-{fingerprint}.parquet"
         selected = ", ".join(_quoted(field.name) for field in first)
         if source.type != "users":
@@ -215,8 +222,7 @@ def _stage(
     file: Path,
     fields: Sequence[_Field],
     table: str,
-    *,
-    create: bool,
+    index: int,
 ) -> None:
     """Read one file as text or typed columns, cast each field, and part the rows into staged and rejected."""
     if is_csv(file):
@@ -233,8 +239,8 @@ def _stage(
         [str(file)],
     )
     names = ", ".join(_quoted(field.name) for field in fields)
-    verb = f"CREATE TEMP TABLE {table} AS" if create else f"INSERT INTO {table}"
-    con.execute(f"{verb} SELECT _row, {names} FROM read_rows WHERE _problem IS NULL")
+    verb = f"INSERT INTO {table}" if index else f"CREATE TEMP TABLE {table} AS"
+    con.execute(f"{verb} SELECT {index} AS _file, _row, {names} FROM read_rows WHERE _problem IS NULL")
     values = " ".join(f"WHEN {_text(field.name)} THEN {_quoted('_raw_' + field.name)}" for field in fields)
     bad = con.execute(
         f"SELECT _row, _problem.field, CASE _problem.field {values} END, _problem.reason FROM read_rows WHERE _problem IS NOT NULL ORDER BY _row"
@@ -262,8 +268,20 @@ def _stage(
         con.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
+def _unreadable(source: Source, file: Path, where: str, error: duckdb.Error) -> SourceError:
+    message = str(error).strip().splitlines()[0]
+    if source.time_format and "format specifier" in message:
+        hint = "write it in the letters of strptime, such as %d.%m.%Y %H:%M"
+        return SourceError(Issue("bad-time-format", where, f"'time_format': {message}", hint))
+    return SourceError(
+        Issue("unreadable-file", where, f"{file.name} cannot be read: {message}", "is it what its name says?")
+    )
+
+
 def _cast(field: _Field, source: Source) -> str:
     column = _quoted(field.column)
+    if field.name == "event_id":
+        return f"nullif(trim(CAST({column} AS VARCHAR)), '')"
     if field.type == "category":
         # An empty text field of a CSV file is a missing value; DuckDB reads it as NULL already.
         return f"CAST({column} AS VARCHAR)"
@@ -293,6 +311,12 @@ def _problem(fields: Sequence[_Field]) -> str:
             )
         if field.type == "number":
             cases.append(f"WHEN NOT isfinite({cast}) THEN {{'field': {shown}, 'reason': 'bad-number'}}")
+        if field.type in ("date", "time"):
+            # Such as 'infinity', or a year of five digits, which calendars of other programs do not have.
+            cases.append(
+                f"WHEN year({cast}) NOT BETWEEN 1 AND 9998 THEN {{'field': {shown}, 'reason': 'bad-{field.type}'}}"
+            )
+            cases.append(f"WHEN NOT isfinite({cast}) THEN {{'field': {shown}, 'reason': 'bad-{field.type}'}}")
     return f"CASE {' '.join(cases)} ELSE NULL END"
 
 
@@ -302,12 +326,16 @@ def _keep_distinct(con: duckdb.DuckDBPyConnection, source: Source) -> str:
         return "staged"
     if source.type == "users":
         # The last row of a user counts: later exports are appended to earlier ones.
-        keys, order = "user_id", "_row DESC"
+        keys, order = "user_id", "_file DESC, _row DESC"
     elif source.event_id:
-        keys, order = "coalesce(event_id, 'row ' || _row)", "_row"
+        # A row without an id is told from every other by its place.
+        places = (f"CASE WHEN event_id IS NULL THEN {place} END" for place in ("_file", "_row"))
+        keys, order = ", ".join(["event_id", *places]), "_file, _row"
     else:
-        names = con.execute("SELECT name FROM pragma_table_info('staged') WHERE name <> '_row'").fetchall()
-        keys, order = ", ".join(_quoted(row[0]) for row in names), "_row"
+        names = con.execute(
+            "SELECT name FROM pragma_table_info('staged') WHERE name NOT IN ('_file', '_row')"
+        ).fetchall()
+        keys, order = ", ".join(_quoted(row[0]) for row in names), "_file, _row"
     con.execute(
         f"CREATE TEMP TABLE kept AS SELECT * FROM staged QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1"
     )

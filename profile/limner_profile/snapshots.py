@@ -23,6 +23,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from limner_profile.errors import BusyError, InternalError, Issue, UnknownNameError, unknown_name
+from limner_profile.schema import table
 
 # One configuration for every reader: DuckDB refuses two configurations of one file in one process.
 READ_CONFIG: Mapping[str, Any] = {
@@ -36,6 +37,31 @@ READ_CONFIG: Mapping[str, Any] = {
     "threads": 2,
 }
 _ID = re.compile(r"^\d{8}-\d{4}$")
+
+
+SNAPSHOT_TABLE = table(
+    "snapshot",
+    "The snapshot itself, in one row.",
+    [
+        ("id", "VARCHAR", "The local day of as_of, and a number that grows with every build"),
+        ("as_of", "TIMESTAMP", "The instant of knowledge, exclusive, in UTC"),
+        ("timezone", "VARCHAR", "The time zone in which days begin"),
+        ("created_at", "TIMESTAMP", "When the build began, in UTC"),
+        ("parent", "VARCHAR", "The snapshot that was current before, if any"),
+    ],
+)
+RUNS_TABLE = table(
+    "runs",
+    "The steps of the builds that made this snapshot, in order.",
+    [
+        ("snapshot", "VARCHAR", "The snapshot that the step wrote"),
+        ("step", "VARCHAR", "profiles, scores, reasons, insights or audiences"),
+        ("started_at", "TIMESTAMP", "When the step began, in UTC"),
+        ("seconds", "DOUBLE", "How long it took"),
+        ("rows", "BIGINT", "How many rows it gave"),
+        ("detail", "VARCHAR", "On what it ran"),
+    ],
+)
 
 
 @dataclass(frozen=True)
@@ -205,22 +231,15 @@ class SnapshotStore:
                 with duckdb.connect(str(temporary)) as connection:
                     connection.execute("SET threads = 2")
                     connection.execute("SET temp_directory = ?", [str(self.state / "tmp")])
-                    connection.execute(
-                        "CREATE OR REPLACE TABLE snapshot (id VARCHAR, as_of TIMESTAMP, timezone VARCHAR, created_at TIMESTAMP, parent VARCHAR)"
-                    )
-                    connection.execute(
-                        "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)",
-                        [
-                            snapshot_id,
-                            as_of.replace(tzinfo=None),
-                            str(timezone),
-                            datetime.now(UTC).replace(tzinfo=None),
-                            parent,
-                        ],
-                    )
-                    connection.execute(
-                        "CREATE TABLE IF NOT EXISTS runs (snapshot VARCHAR, step VARCHAR, started_at TIMESTAMP, seconds DOUBLE, rows BIGINT, detail VARCHAR)"
-                    )
+                    SNAPSHOT_TABLE.create(connection, replace=True)
+                    row = {
+                        "id": snapshot_id,
+                        "as_of": as_of.replace(tzinfo=None),
+                        "timezone": str(timezone),
+                        "parent": parent,
+                    }
+                    SNAPSHOT_TABLE.insert(connection, [{**row, "created_at": datetime.now(UTC).replace(tzinfo=None)}])
+                    RUNS_TABLE.create(connection)
                     yield SnapshotWriter(snapshot_id, as_of, connection)
                     connection.execute("CHECKPOINT")
                 self._publish(temporary, path)

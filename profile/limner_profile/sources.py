@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +25,8 @@ FieldType = Literal["number", "category", "boolean", "date", "time"]
 # Columns that every event has; a property may not take one of these names.
 EVENT_FIELDS: Mapping[str, FieldType] = {"event": "category", "time": "time", "amount": "number", "source": "category"}
 RESERVED = frozenset({*EVENT_FIELDS, "user_id", "event_id", "received"})
+# What ingestion calls its own columns; names that begin with _raw_ are taken, too.
+_WORKING = frozenset({"_row", "_file", "_problem"})
 
 
 class ColumnMapping(Definition):
@@ -77,11 +80,17 @@ class Source(Definition):
     def _fits_its_type(self) -> Source:
         wrong = []
         if self.type == "users":
-            wrong = [
-                name
-                for name in ("time", "received", "event", "event_name", "event_id", "amount", "properties")
-                if getattr(self, name)
-            ]
+            event_only = (
+                "time",
+                "received",
+                "event",
+                "event_name",
+                "event_id",
+                "amount",
+                "properties",
+                "keep_duplicates",
+            )
+            wrong = [name for name in event_only if getattr(self, name)]
         elif self.type in ("events", "orders"):
             wrong = [name for name in ("since", "attributes") if getattr(self, name)]
         if wrong:
@@ -96,9 +105,19 @@ class Source(Definition):
             )
         if self.type == "orders" and not self.amount:
             raise ValueError("a source of orders needs 'amount' | name the column that holds the amount")
-        taken = sorted(RESERVED & {*self.properties, *self.attributes})
-        if taken:
-            raise ValueError(f"{taken[0]!r} is a name of Limner's own | call it otherwise: 'my_{taken[0]}: {taken[0]}'")
+        # DuckDB tells column names apart by their letters only, not by upper and lower case.
+        taken = RESERVED | _WORKING | ({"since"} if self.type == "users" else set())
+        folded: dict[str, str] = {}
+        for name in (*self.properties, *self.attributes):
+            if not name or name.casefold() in taken or name.casefold().startswith("_raw_"):
+                raise ValueError(
+                    f"{name!r} is a name of Limner's own | call it otherwise: 'my_{name.strip('_')}: {name}'"
+                )
+            if name.casefold() in folded:
+                raise ValueError(
+                    f"{name!r} and {folded[name.casefold()]!r} differ in upper and lower case only | rename one of them"
+                )
+            folded[name.casefold()] = name
         return self
 
     @property
@@ -122,7 +141,11 @@ class Source(Definition):
 def source_files(source: Source, root: Path, where: str) -> list[Path]:
     """The files of a source in name order; raises SourceError where there is none, or of an unknown kind."""
     pattern = source.path if Path(source.path).is_absolute() else str(root / source.path)
-    files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+    if Path(pattern).is_file():
+        files = [Path(pattern)]  # a name may hold brackets, which a pattern would take for a choice of letters
+    else:
+        found = (root / name for name in glob.glob(source.path, root_dir=root, recursive=True))
+        files = sorted(path for path in found if path.is_file())
     if not files:
         folder = Path(pattern).parent
         near = [path.name for path in folder.iterdir()] if folder.is_dir() else []
@@ -149,14 +172,14 @@ def is_csv(file: Path) -> bool:
 def file_columns(file: Path, where: str) -> dict[str, str]:
     """Column name to DuckDB type, as the file says (Parquet) or as its first rows suggest (CSV)."""
     with duckdb.connect() as con:
-        reader = (
-            f"read_csv(?, sample_size=20480, ignore_errors=true, {csv_options(file)})"
-            if is_csv(file)
-            else "read_parquet(?)"
-        )
         try:
+            reader = (
+                f"read_csv(?, sample_size=20480, ignore_errors=true, {csv_options(file)})"
+                if is_csv(file)
+                else "read_parquet(?)"
+            )
             rows = con.execute(f"DESCRIBE SELECT * FROM {reader}", [str(file)]).fetchall()
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError, EOFError, zlib.error) as error:
             if file.stat().st_size == 0:
                 raise SourceError(
                     Issue("empty-source", where, f"{file.name} is empty", "a source needs at least one row")
@@ -190,6 +213,8 @@ def field_type(duckdb_type: str) -> FieldType:
     >>> field_type("DECIMAL(18,3)"), field_type("VARCHAR"), field_type("TIMESTAMP WITH TIME ZONE")
     ('number', 'category', 'time')
     """
+    if duckdb_type.endswith("]"):
+        return "category"  # a list, shown as text
     word = duckdb_type.split("(")[0].upper()
     if word in {
         "TINYINT",

@@ -81,6 +81,8 @@ def parse_as_of(text: str, timezone: ZoneInfo) -> datetime:
         raise UserError(
             Issue("bad-time", "as_of", f"{text!r} is not a date or time", "write it as 2025-12-31 or 2025-12-31T08:00")
         ) from None
+    if not 1900 <= instant.year <= 9000:
+        raise UserError(Issue("bad-time", "as_of", f"the year {instant.year} is out of range", "1900 to 9000"))
     return (instant if instant.tzinfo else instant.replace(tzinfo=timezone)).astimezone(UTC)
 
 

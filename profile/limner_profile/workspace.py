@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from limner_profile.definitions import Definition, Document, Location, read_document, validate
 from limner_profile.errors import DefinitionError, Issue, SourceError
@@ -51,6 +51,19 @@ class WorkspaceConfig(Definition):
     timezone: ZoneName
     sources: dict[str, Source] = Field(min_length=1)
     settings: Settings = Settings()
+
+    @field_validator("sources")
+    @classmethod
+    def _names_are_words(cls, sources: dict[str, Source]) -> dict[str, Source]:
+        # A source's name becomes part of file and view names.
+        for name in sources:
+            if not name.isidentifier():
+                raise ValueError(
+                    f"{name!r} cannot be the name of a source | letters, digits and underscores, such as web_orders"
+                )
+        if len({name.casefold() for name in sources}) < len(sources):
+            raise ValueError("the names of two sources differ in upper and lower case only | rename one of them")
+        return sources
 
 
 @dataclass(frozen=True)

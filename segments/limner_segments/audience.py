@@ -5,7 +5,7 @@ Imports floor 1 and segment. One function gives the SQL of an audience, so that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,9 @@ import duckdb
 from sqlglot import exp
 
 from limner_profile.catalog import Catalog
+from limner_profile.errors import Issue, RefusedError
 from limner_profile.predicates.base import Predicate
+from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot, SnapshotWriter
 from limner_segments.segment import NamedSegment
 
@@ -48,8 +50,21 @@ def audience_query(condition: Predicate) -> exp.Select:
 
 
 def measure_audience(snapshot: Snapshot, condition: Predicate) -> AudienceSize:
-    """The exact size of the audience in a snapshot."""
+    """The exact size of the audience in a snapshot; raises RefusedError for a tag that the snapshot lacks."""
+    require_tags(snapshot, sorted(condition.fields()))
     return measure_on(snapshot.connection, condition)
+
+
+def require_tags(snapshot: Snapshot, tags: Iterable[str]) -> None:
+    """Nothing; raises RefusedError `not-built` where a tag came into the catalog after the snapshot was built."""
+    columns = snapshot.columns("profiles")
+    lacking = [tag for tag in tags if tag not in columns]
+    if lacking:
+        raise RefusedError(
+            Issue(
+                "not-built", "", f"snapshot {snapshot.id} has no tag {', '.join(lacking)}", "run 'limner build' first"
+            )
+        )
 
 
 def measure_on(connection: duckdb.DuckDBPyConnection, condition: Predicate) -> AudienceSize:
@@ -81,13 +96,40 @@ def measure_many(connection: duckdb.DuckDBPyConnection, conditions: Sequence[Pre
     return sizes
 
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS segments (name VARCHAR, title_en VARCHAR, title_zh VARCHAR, purpose VARCHAR, owner VARCHAR, condition VARCHAR,
-    sentence_en VARCHAR, sentence_zh VARCHAR, definition_hash VARCHAR, size BIGINT, share DOUBLE, unknown_share DOUBLE,
-    insight VARCHAR, promised_size BIGINT);
-CREATE TABLE IF NOT EXISTS audiences (segment VARCHAR, user_id VARCHAR);
-CREATE TABLE IF NOT EXISTS audience_changes (segment VARCHAR, user_id VARCHAR, change VARCHAR);
-"""
+SEGMENTS_TABLE = table(
+    "segments",
+    "The segments that this snapshot materialised, with the definitions that it used.",
+    [
+        ("name", "VARCHAR", "The segment"),
+        ("title_en", "VARCHAR", "Title in English"),
+        ("title_zh", "VARCHAR", "Title in Chinese"),
+        ("purpose", "VARCHAR", "What the audience is wanted for"),
+        ("owner", "VARCHAR", "Who answers for it"),
+        ("condition", "VARCHAR", "The where text in canonical form"),
+        ("sentence_en", "VARCHAR", "The condition as an English sentence"),
+        ("sentence_zh", "VARCHAR", "The condition as a Chinese sentence"),
+        ("definition_hash", "VARCHAR", "Twelve hex digits that change with the definition"),
+        ("size", "BIGINT", "How many users match"),
+        ("share", "DOUBLE", "Their share of all users, 0 to 1"),
+        ("unknown_share", "DOUBLE", "Share of users for whom a tag of the condition is unknown, 0 to 1"),
+        ("insight", "VARCHAR", "The insight that it was saved from, if any"),
+        ("promised_size", "BIGINT", "The size on that insight's card"),
+    ],
+)
+AUDIENCES_TABLE = table(
+    "audiences",
+    "Who belongs to which audience.",
+    [("segment", "VARCHAR", "The segment"), ("user_id", "VARCHAR", "A user who matches it")],
+)
+CHANGES_TABLE = table(
+    "audience_changes",
+    "Who joined or left an audience since the snapshot before.",
+    [
+        ("segment", "VARCHAR", "The segment"),
+        ("user_id", "VARCHAR", "The user"),
+        ("change", "VARCHAR", "joined or left"),
+    ],
+)
 
 
 def write_audiences(
@@ -99,7 +141,8 @@ def write_audiences(
     A segment that it does not hold has no changes.
     """
     connection = writer.connection
-    connection.execute(_TABLES)
+    for kind in (SEGMENTS_TABLE, AUDIENCES_TABLE, CHANGES_TABLE):
+        kind.create(connection)
     sizes: dict[str, int] = {}
     with writer.run("audiences", f"{len(segments)} segments") as count:
         for named in segments:
@@ -109,15 +152,23 @@ def write_audiences(
             connection.execute(f"INSERT INTO audiences SELECT ?, user_id FROM ({query})", [named.name])
             measured = measure_on(connection, named.condition)
             origin = named.segment.origin
-            connection.execute(
-                "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    named.name, named.title("en"), named.title("zh"), named.segment.purpose, named.segment.owner,
-                    named.condition.to_text(), named.sentence("en", catalog), named.sentence("zh", catalog), named.segment.digest(),
-                    measured.size, measured.share, measured.unknown_share,
-                    origin.insight if origin else None, origin.size if origin else None,
-                ],
-            )  # fmt: skip
+            row = {
+                "name": named.name,
+                "title_en": named.title("en"),
+                "title_zh": named.title("zh"),
+                "purpose": named.segment.purpose,
+                "owner": named.segment.owner,
+                "condition": named.condition.to_text(),
+                "sentence_en": named.sentence("en", catalog),
+                "sentence_zh": named.sentence("zh", catalog),
+                "definition_hash": named.segment.digest(),
+                "size": measured.size,
+                "share": measured.share,
+                "unknown_share": measured.unknown_share,
+                "insight": origin.insight if origin else None,
+                "promised_size": origin.size if origin else None,
+            }
+            SEGMENTS_TABLE.insert(connection, [row])
             sizes[named.name] = measured.size
             count.rows += measured.size
         if previous is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from limner_profile.catalog import Catalog
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
-from limner_segments.audience import condition_sql, measure_audience
+from limner_segments.audience import AudienceSize, condition_sql, measure_audience
 from limner_segments.intervals import complement_p_value, false_discovery, lift_interval
 
 MAX_LEVELS = 10
@@ -26,7 +26,8 @@ class Trait:
 
     Shares are 0 to 1; `tgi`, its bounds and `ceiling` (what the TGI would be if the whole audience had the trait) are on
     the 100 scale. `tautological` marks tags that the segment's own condition fixes. The counts of a trait whose
-    audience or complement has fewer than the smallest group allowed are None (`suppressed`).
+    audience or complement has fewer than the smallest group allowed are None (`suppressed`), and so are those of
+    another trait of the tag where the difference to the whole would give the small number away.
     """
 
     tag: str
@@ -56,13 +57,14 @@ def compare_audience(
     """The traits of the audience, those that distinguish it most and most surely first.
 
     Numbers are cut at the quintiles of all users, categories show their ten most frequent values and the rest.
-    Unknown is a trait like any other.
+    Unknown is a trait like any other. Tags that the snapshot does not have yet are passed over.
     """
     size = measure_audience(snapshot, condition)
     inside = condition_sql(condition).sql(dialect="duckdb")
     own = condition.fields()
     counted: list[tuple[str, str, int, int]] = []
-    for tag in tags if tags is not None else list(catalog.tags):
+    built = snapshot.columns("profiles")
+    for tag in tags if tags is not None else [name for name in catalog.tags if name in built]:
         counted += [(tag, *row) for row in _count_traits(snapshot, catalog, tag, inside, language)]
     if not counted or size.size == 0:
         return []
@@ -70,9 +72,10 @@ def compare_audience(
     base = [row[3] for row in counted]
     intervals = lift_interval(hits, size.size, base, size.users)
     q_values = false_discovery(complement_p_value(hits, size.size, base, size.users))
+    hides = _hidden(counted, size, min_group)
     traits = []
     for index, (tag, trait, count, base_count) in enumerate(counted):
-        hidden = 0 < count < min_group or 0 < base_count - count < min_group
+        hidden = hides[index]
         tgi, low, high = (100 * float(bound[index]) for bound in intervals)
         traits.append(
             Trait(
@@ -95,6 +98,36 @@ def compare_audience(
     return sorted(traits, key=_sure_difference, reverse=True)
 
 
+def _hidden(counted: Sequence[tuple[str, str, int, int]], size: AudienceSize, min_group: int) -> list[bool]:
+    """Which counts stay hidden: small ones, and as many more of a tag as keep subtraction from telling a small one.
+
+    All are hidden where the audience or its complement is itself a small group: even a zero would tell of everyone in it.
+    """
+
+    def small(count: int) -> bool:
+        return 0 < count < min_group
+
+    if small(size.size) or small(size.users - size.size):
+        return [True] * len(counted)
+    hidden = [small(count) or small(base - count) for _, _, count, base in counted]
+    for tag in {row[0] for row in counted}:
+        rows = sorted((row for row in range(len(counted)) if counted[row][0] == tag), key=lambda row: counted[row][3])
+        while any(hidden[row] for row in rows):
+            inside = sum(counted[row][2] for row in rows if hidden[row])
+            outside = sum(counted[row][3] - counted[row][2] for row in rows if hidden[row])
+            shown = [row for row in rows if not hidden[row]]
+            if small(inside):
+                shown = [row for row in shown if counted[row][2] > 0]
+            elif small(outside):
+                shown = [row for row in shown if counted[row][3] > counted[row][2]]
+            else:
+                break
+            if not shown:
+                break
+            hidden[shown[0]] = True
+    return hidden
+
+
 def _sure_difference(trait: Trait) -> tuple[bool, bool, float]:
     """Suppressed and tautological traits last; then by the distance of the nearer bound from 100, as a ratio."""
     if trait.suppressed or trait.tgi_low is None or trait.tgi_high is None:
@@ -115,7 +148,8 @@ def _count_traits(
     else:
         banded, names = f"CAST({column} AS VARCHAR)", None
     rows = snapshot.rows(
-        f"SELECT {banded} AS trait, count(*) FILTER (WHERE {inside}) AS audience, count(*) AS base FROM profiles GROUP BY 1 ORDER BY base DESC, trait"
+        f"SELECT {banded} AS trait, count(*) FILTER (WHERE {inside}) AS audience, count(*) AS base "
+        "FROM profiles GROUP BY 1 ORDER BY base DESC, trait"
     )
     if names is None and len(rows) > MAX_LEVELS + 2:
         known = [row for row in rows if row["trait"] is not None]

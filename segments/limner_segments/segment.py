@@ -94,6 +94,9 @@ def read_segments(workspace: Workspace, catalog: Catalog) -> tuple[dict[str, Nam
                 )
                 continue
             places[name] = place
+            if not name.isidentifier():
+                issues.append(replace(_bad_name(name), where=place))
+                continue
             segment, found = validate(Segment, data, document, (name,))
             if segment is not None:
                 found = [
@@ -122,7 +125,13 @@ def check_condition(condition: Predicate, catalog: Catalog, where: str = "where"
 def resolve(
     name_or_text: str | None, where_text: str | None, segments: Mapping[str, NamedSegment], catalog: Catalog
 ) -> NamedSegment:
-    """The segment of a name, or an unnamed one made of `where_text`; raises UnknownNameError or ConditionError."""
+    """The segment of a name, or an unnamed one made of `where_text`; raises UserError where it is not one of both."""
+    if where_text is not None and name_or_text is not None:
+        raise RefusedError(
+            Issue(
+                "name-and-where", "", f"both the segment {name_or_text!r} and a condition are given", "give one of them"
+            )
+        )
     if where_text is not None:
         condition = parse(where_text, thing="tag")
         issues = check_condition(condition, catalog)
@@ -141,18 +150,12 @@ def resolve(
 def save_segment(workspace: Workspace, named: NamedSegment) -> Path:
     """The file that a new segment was written to; raises RefusedError where the name is taken or unfit."""
     if not named.name.isidentifier():
-        raise RefusedError(
-            Issue("bad-name", "", f"{named.name!r} cannot be the name of a segment", "letters, digits and underscores")
-        )
+        raise RefusedError(_bad_name(named.name))
     path = workspace.root / "segments" / f"{named.name}.yaml"
-    if path.exists():
+    taken = str(path.relative_to(workspace.root)) if path.exists() else _place_of(named.name, workspace)
+    if taken:
         raise RefusedError(
-            Issue(
-                "name-taken",
-                str(path.relative_to(workspace.root)),
-                f"the segment {named.name!r} exists already",
-                "choose another name with --name",
-            )
+            Issue("name-taken", taken, f"the segment {named.name!r} exists already", "choose another name with --name")
         )
     path.parent.mkdir(exist_ok=True)
     content = named.segment.model_dump(mode="json", exclude_defaults=True)
@@ -164,3 +167,19 @@ def save_segment(workspace: Workspace, named: NamedSegment) -> Path:
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
     return path
+
+
+def _bad_name(name: str) -> Issue:
+    return Issue("bad-name", "", f"{name!r} cannot be the name of a segment", "letters, digits and underscores")
+
+
+def _place_of(name: str, workspace: Workspace) -> str:
+    """Where a segment of that name stands in any file of the workspace, empty where it does not."""
+    for path in workspace.definition_files("segments"):
+        try:
+            document = read_document(path, workspace.root)
+            if name in entries(document):
+                return document.where((name,))
+        except DefinitionError:
+            continue  # a file that cannot be read is the matter of 'limner check'
+    return ""

@@ -19,8 +19,8 @@ def print_evaluation(trained: Trained, project: Project) -> None:
     evaluations = trained.experiment.evaluations
     first = next(iter(evaluations.values()))
     cutoffs = [cutoff.astimezone(project.workspace.timezone).date().isoformat() for cutoff in trained.cutoffs]
-    table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
-    table.title = (
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    title = (
         f"hold-out {cutoffs[-1]}: {first.users:,} users, {first.outcomes:,} with the outcome ({first.base_rate:.1%}); "
         f"trained as of {', '.join(cutoffs[:-1])}"
     )
@@ -33,6 +33,7 @@ def print_evaluation(trained: Trained, project: Project) -> None:
         table.add_row(
             scorer, f"{evaluation.auc.value:.3f}", interval, f"{lift:.2f}", f"{gain:.0%}", f"{evaluation.brier:.4f}"
         )
+    console().print(Text(title, style="italic"))
     console().print(table)
 
 
@@ -55,8 +56,9 @@ def print_cards(project: Project, scenario: str | None, language: str | None = N
     for name, row in sets.items():
         if scenario in (None, name):
             output.print(
-                f"{name}: {row['held_up']} of {row['judged']} judged rules held up; the {row['shown']} shown reach {row['coverage']:.0%} of the outcomes "
-                f"among {row['reach']:.0%} of the users (fidelity to the scorer: R² {row['r_squared']:.2f} on the log-odds)"
+                f"{name}: {row['held_up']} of {row['judged']} judged rules held up; the {row['shown']} shown reach "
+                f"{row['coverage']:.0%} of the outcomes among {row['reach']:.0%} of the users "
+                f"(fidelity to the scorer: R² {row['r_squared']:.2f} on the log-odds)"
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 
 import typer
@@ -16,6 +18,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+_INTERRUPTED = 130
+# What the machine refuses is neither the user's mistake in a definition nor ours: it needs no traceback either.
+_OUTSIDE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMFILE})
 
 
 def _version(show: bool) -> None:
@@ -50,20 +56,32 @@ app.add_typer(insights.app, name="insights", rich_help_panel="Act")
 
 def main() -> None:
     """Run the command line; a user's mistake ends with exit code 1 and no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that is not UTF-8 shows Chinese as escapes (in JSON they are read back) instead of failing.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            typer.echo("stopped; nothing half-written is in use", err=True)
+        raise
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing half-written is in use", err=True)
+        sys.exit(_INTERRUPTED)
     except Exception as error:
-        from limner_profile.errors import UserError
+        from limner_profile.errors import Issue, UserError
 
+        if isinstance(error, OSError) and error.errno in _OUTSIDE:
+            place = str(error.filename or "")
+            hint = "look at the path, its permissions and the space that is left"
+            error = UserError(Issue("cannot-access", place, (error.strerror or str(error)).lower(), hint))
         if not isinstance(error, UserError):
             raise
         from limner.output import print_error
 
         print_error(error)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("stopped; nothing half-written is in use", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

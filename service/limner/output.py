@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -36,9 +37,11 @@ def print_rows(
     elif style is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([["" if row[name] is None else _plain(row[name]) for name in names] for row in rows])
+        writer.writerows([[_cell(row[name]) for name in names] for row in rows])
     else:
-        table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+        if title:
+            console().print(Text(title, style="italic"))
+        table = Table(header_style="bold", box=None, pad_edge=False)
         for name in names:
             numeric = any(isinstance(row[name], int | float) and not isinstance(row[name], bool) for row in rows)
             table.add_column(name, justify="right" if numeric else "left", overflow="fold")
@@ -74,6 +77,8 @@ def show(value: Any) -> str:
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
     if isinstance(value, float | Decimal):
         number = float(value)
+        if not math.isfinite(number):
+            return str(number)
         if number == int(number) and abs(number) < 1e15:
             return f"{number:,.0f}"
         return f"{number:,.2f}" if abs(number) >= 100 else f"{number:.4g}"
@@ -82,13 +87,23 @@ def show(value: Any) -> str:
     return str(value)
 
 
+def _cell(value: Any) -> Any:
+    """A value in a CSV cell: unknown is empty, booleans are true and false, lists and mappings are JSON."""
+    plain = _plain(value)
+    if plain is None:
+        return ""
+    if isinstance(plain, bool | dict | list):
+        return json.dumps(plain, ensure_ascii=False)
+    return plain
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal):
         return float(value)
-    if isinstance(value, float) and value != value:
-        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 
@@ -25,7 +26,7 @@ class TerminalStep:
     def describe(self, text: str) -> None:
         """Say what is being done now."""
         if self._progress:
-            self._progress.update(self._task, description=text)
+            self._progress.update(self._task, description=escape(text))
 
 
 class TerminalProgress:
@@ -44,12 +45,14 @@ class TerminalProgress:
             return
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=28), TimeElapsedColumn())
         with Progress(*columns, console=self.console, transient=True) as progress:
-            yield TerminalStep(progress, progress.add_task(name, total=total))
+            yield TerminalStep(progress, progress.add_task(escape(name), total=total))
         self._done(name, started)
 
     def _done(self, name: str, started: float) -> None:
-        self.console.print(f"[green]✓[/] {name} [dim]{time.perf_counter() - started:.1f} s[/]", highlight=False)
+        self.console.print(
+            f"[green]✓[/] {escape(name)} [dim]{time.perf_counter() - started:.1f} s[/]", highlight=False, soft_wrap=True
+        )
 
     def warn(self, text: str) -> None:
         """A line in yellow."""
-        self.console.print(f"[yellow]![/] {text}", highlight=False)
+        self.console.print(f"[yellow]![/] {escape(text)}", highlight=False, soft_wrap=True)

@@ -17,9 +17,9 @@ from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
 from limner_profile.builder import default_as_of, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
-from limner_profile.errors import Issue, UserError, unknown_name
+from limner_profile.errors import Issue, RefusedError, UserError, unknown_name
 from limner_profile.ingest import Ingested, ingest, read_ingested
-from limner_profile.snapshots import SnapshotStore, SnapshotWriter
+from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience import write_audiences
@@ -174,6 +174,11 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
     with store.lock():
         with store.open() as snapshot:
             end = snapshot.as_of
+            stale = stale_tags(project.catalog, snapshot)
+        if stale:
+            # The model would learn the tags as they are defined now, and rate the values of before.
+            message = f"tags changed since the snapshot was built: {', '.join(stale)}"
+            raise RefusedError(Issue("stale-snapshot", "", message, "run 'limner build' first"))
         with progress.step(f"{scenario}: training rows", named.scenario.cutoffs.training + 1) as step:
 
             def at_cutoff(cutoff: datetime) -> None:
@@ -196,6 +201,12 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
             using = [segment for segment in project.segments.values() if named.score_tag in segment.condition.fields()]
             write_audiences(writer, using, project.catalog, previous)
         return Trained(experiment, found, writer.id, data.schedule.all, folder)
+
+
+def stale_tags(catalog: Catalog, snapshot: Snapshot) -> list[str]:
+    """The computed tags of the catalog that the snapshot lacks or holds by another definition, in catalog order."""
+    built = {row["name"]: row["definition_hash"] for row in snapshot.rows("SELECT name, definition_hash FROM tags")}
+    return [name for name in catalog.computed if built.get(name) != catalog[name].definition_hash]
 
 
 def _alarm_texts(experiment: Experiment) -> list[str]:
@@ -253,5 +264,9 @@ def preview_cutoffs(project: Project, scenario: str) -> tuple[datetime, ...]:
     with project.store.open() as snapshot:
         end = snapshot.as_of
     times = [entry.first_time for entry in read_ingested(project.workspace) if entry.first_time]
+    if not times:
+        raise RefusedError(
+            Issue("no-events", "", "there are no events to learn from", "add a source of events to limner.yaml")
+        )
     first = datetime.fromisoformat(min(times)).replace(tzinfo=UTC)
     return plan_cutoffs(named.scenario, first, end, project.workspace.timezone).all

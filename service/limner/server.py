@@ -13,9 +13,6 @@ from limner_profile.errors import Issue, RefusedError
 
 def serve_dashboard(project: Project, host: str, port: int) -> None:
     """Serve until interrupted; raises RefusedError where the port is taken or there is no snapshot."""
-    import waitress
-    from limner_dashboards.app import create_app
-
     project.store.open().close()
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -30,8 +27,12 @@ def serve_dashboard(project: Project, host: str, port: int) -> None:
                     "choose another with --port",
                 )
             ) from None
+    from limner_dashboards.app import create_app
+
     root = project.workspace.root
     app = create_app(lambda: open_project(root))
     typer.echo(f"\nLimner is at http://{host}:{port}/  (Ctrl-C stops it)")
     sys.stdout.flush()
+    import waitress
+
     waitress.serve(app.server, host=host, port=port, threads=8, _quiet=True)

@@ -15,7 +15,7 @@ def _parse(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return parse(value)
+        return parse(value.rstrip())  # a block of YAML ends with a line break
     except ConditionError as error:
         issue = error.issues[0]
         # Pydantic carries a ValueError to the loader, which places it in the file and parts cause from remedy.

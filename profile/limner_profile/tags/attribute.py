@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 from sqlglot import exp
 
 from limner_profile.definitions import Title
@@ -25,8 +25,8 @@ class Attribute(Tag):
     kind: Literal["attribute"]
     attribute: str
     as_: Literal["value", "age"] = Field("value", alias="as")
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: FiniteFloat | None = None
+    maximum: FiniteFloat | None = None
 
     PROVABLE: ClassVar[bool] = False
     EXAMPLES: ClassVar[tuple[Example, ...]] = (

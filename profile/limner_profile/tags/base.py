@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, ClassVar, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -137,7 +137,7 @@ def event_column(name: str) -> exp.Column:
 
 def instant(moment: datetime) -> exp.Expr:
     """A UTC instant as a literal of the type that stored events have (TIMESTAMP, in UTC)."""
-    text = moment.replace(tzinfo=None).isoformat(sep=" ")
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
     return exp.Cast(this=exp.Literal.string(text), to=exp.DataType.build("timestamp"))
 
 
@@ -197,7 +197,7 @@ class Tag(Definition):
 class EventTag(Tag):
     """What kinds that look at events share: which events, which of them, and since when."""
 
-    event: str | tuple[str, ...]
+    event: str | Annotated[tuple[str, ...], Field(min_length=1)]
     where: Where | None = None
     window: Window = "all"
 

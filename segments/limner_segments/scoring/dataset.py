@@ -139,7 +139,7 @@ def _cutoff_query(
     end = add_days(start, days_of(scenario.label_window), workspace.timezone)
     acts = exp.Coalesce(this=exp.column("acts", table="later"), expressions=[exp.Literal.number(0)])
     values = [exp.alias_(_feature(name, catalog), name, quoted=True) for name in tags]
-    rfm = _rfm_query(cutoff)
+    rfm = _rfm_query(cutoff, workspace.schema.has_received)
     query = (
         exp.select(
             exp.column("user_id", table="p"),
@@ -174,13 +174,19 @@ def _feature(name: str, catalog: Catalog) -> exp.Expr:
     return column
 
 
-def _rfm_query(cutoff: datetime) -> exp.Select:
+def _rfm_query(cutoff: datetime, has_received: bool) -> exp.Select:
     """Recency (days since the last event with an amount, else since any), frequency and monetary before the cutoff."""
     paid = exp.Where(this=exp.Not(this=exp.Is(this=event_column("amount"), expression=exp.Null())))
     last = exp.Max(this=exp.column("time"))
     last_paid = exp.Coalesce(this=exp.Filter(this=last, expression=paid), expressions=[last.copy()])
     recency = exp.DateDiff(this=instant(cutoff), expression=last_paid, unit=exp.var("day"))
     total = exp.Sum(this=as_number(event_column("amount")))
+    conditions: list[exp.Expression] = [exp.LT(this=exp.column("time"), expression=instant(cutoff))]
+    if has_received:
+        # An event that arrived after the cutoff was not known at it, as for every tag.
+        received = exp.column("received")
+        late = exp.GTE(this=received, expression=instant(cutoff))
+        conditions.append(exp.Not(this=exp.Coalesce(this=late, expressions=[exp.false()])))
     return (
         exp.select(
             "user_id",
@@ -189,6 +195,6 @@ def _rfm_query(cutoff: datetime) -> exp.Select:
             exp.alias_(exp.Coalesce(this=total, expressions=[exp.Literal.number(0)]), "monetary"),
         )
         .from_("events")
-        .where(exp.LT(this=exp.column("time"), expression=instant(cutoff)))
+        .where(exp.and_(*conditions))
         .group_by("user_id")
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from limner_profile.builder import refresh_tag_statistics
+from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
 from limner_segments.audience import condition_sql
 from limner_segments.scoring.model import ScoringModel
@@ -20,15 +21,36 @@ from limner_segments.scoring.scenario import NamedScenario
 if TYPE_CHECKING:
     import pandas as pd
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS scores (user_id VARCHAR, scenario VARCHAR, score DOUBLE, log_odds DOUBLE, percentile DOUBLE);
-CREATE TABLE IF NOT EXISTS evaluations (scenario VARCHAR, scorer VARCHAR, metric VARCHAR, k DOUBLE, value DOUBLE, low DOUBLE, high DOUBLE);
-"""
+SCORES_TABLE = table(
+    "scores",
+    "The score of each user in the population of each trained scenario.",
+    [
+        ("user_id", "VARCHAR", "The user"),
+        ("scenario", "VARCHAR", "The scenario"),
+        ("score", "DOUBLE", "Calibrated probability of the outcome, 0 to 1"),
+        ("log_odds", "DOUBLE", "The same in log-odds: base value plus the contributions of all tags"),
+        ("percentile", "DOUBLE", "Share of the population that scores lower, 0 to just under 1"),
+    ],
+)
+EVALUATIONS_TABLE = table(
+    "evaluations",
+    "What each scorer of a scenario is worth on the hold-out, which lies later in time than all training.",
+    [
+        ("scenario", "VARCHAR", "The scenario"),
+        ("scorer", "VARCHAR", "lightgbm, or a baseline: logistic, rfm, base_rate"),
+        ("metric", "VARCHAR", "auc, ks, lift, gain, brier, log_loss, calibration, psi, users, outcomes, base_rate, …"),
+        ("k", "DOUBLE", "For lift, gain and top_users the share of users; for calibration the mean score of the bin"),
+        ("value", "DOUBLE", "The measure"),
+        ("low", "DOUBLE", "Lower bound of its 95 % interval, where there is one"),
+        ("high", "DOUBLE", "Upper bound of its 95 % interval, where there is one"),
+    ],
+)
 
 
 def create_score_tables(writer: SnapshotWriter) -> None:
     """Create the tables `scores` and `evaluations`, empty, where the snapshot lacks them."""
-    writer.connection.execute(_TABLES)
+    SCORES_TABLE.create(writer.connection)
+    EVALUATIONS_TABLE.create(writer.connection)
 
 
 def population_frame(
@@ -73,8 +95,4 @@ def write_scores(writer: SnapshotWriter, named: NamedScenario, model: ScoringMod
 def write_evaluations(writer: SnapshotWriter, scenario: str, rows: Iterable[Mapping[str, str | float | None]]) -> None:
     """Write the measures of a scenario's evaluation into `evaluations`, in place of older ones."""
     writer.connection.execute("DELETE FROM evaluations WHERE scenario = ?", [scenario])
-    for row in rows:
-        writer.connection.execute(
-            "INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [row["scenario"], row["scorer"], row["metric"], row["k"], row["value"], row["low"], row["high"]],
-        )
+    EVALUATIONS_TABLE.insert(writer.connection, list(rows))

@@ -195,6 +195,10 @@ def _check(name: str, scenario: Scenario, catalog: Catalog, workspace: Workspace
         )
     if days_of(scenario.label_window) == 0:
         found.append(("label_window", Issue("bad-value", "", "the label window is empty", "write it as 30d")))
+    if days_of(scenario.cutoffs.every) == 0 and scenario.cutoffs.training > 1:
+        found.append(
+            ("cutoffs.every", Issue("bad-value", "", "the training cutoffs fall on the same day", "write it as 30d"))
+        )
     return found
 
 

@@ -81,7 +81,8 @@ def demo(
     output.print("[bold]Done.[/] What there is to look at:")
     lines = {
         "users": f"{built.users:,} with {len(project.catalog.computed)} tags as of {manifest.as_of} (snapshot {manifest.snapshot})",
-        "read": f"{sum(entry.rows for entry in built.ingested):,} rows; {duplicates:,} repeated, {rejected:,} unreadable and kept in rejects",
+        "read": f"{sum(entry.rows for entry in built.ingested):,} rows; {duplicates:,} repeated, "
+        f"{rejected:,} unreadable and kept in rejects",
         "audiences": ", ".join(f"{name} {size:,}" for name, size in built.audiences.items()),
         "segment": f"{segment.name}: {manifest.rows:,} users, as promised on the card ({promised:,})",
         "export": f"{path} and its manifest (SHA-256 {manifest.sha256[:12]}…)",
@@ -101,7 +102,7 @@ def demo(
         f'limner sql "select count(*), avg({scenario}_score) from profiles" --dir {target}',
         f"limner serve --dir {target} --port {port}",
     ):
-        output.print(f"  {command}", highlight=False)
+        output.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
     if not no_serve:
         from limner.server import serve_dashboard
 

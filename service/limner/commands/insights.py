@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from limner.commands.options import Dir, Language, Style, opened, style_of
+from limner.commands.options import Dir, Language, Style, language_of, opened, style_of
 
 app = typer.Typer(help="Rules that held up; each one can become a segment.", no_args_is_help=True)
 
@@ -32,6 +32,7 @@ def list_insights(
 
     chosen = style_of(style)
     project = opened(directory)
+    language = language_of(project, language)
     if scenario is not None:
         project.scenario(scenario)
     if chosen is Format.table and not dropped and not every:

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from limner.project import Project
+    from limner_profile.snapshots import Snapshot
     from limner_segments.segment import NamedSegment
 
 Dir = Annotated[
@@ -57,3 +58,14 @@ def language_of(project: Project, language: str | None) -> str:
     if chosen not in ("en", "zh"):
         raise UserError(Issue("bad-value", "--lang", f"unknown language {chosen!r}", "en or zh"))
     return chosen
+
+
+def note_stale(project: Project, snapshot: Snapshot, named: NamedSegment) -> None:
+    """Say on stderr which tags of a condition were edited after the snapshot was built, so that no count is old unsaid."""
+    from limner.progress import TerminalProgress
+    from limner.project import stale_tags
+
+    stale = [tag for tag in stale_tags(project.catalog, snapshot) if tag in named.condition.fields()]
+    if stale:
+        edited = ", ".join(stale)
+        TerminalProgress().warn(f"edited after snapshot {snapshot.id} was built: {edited}; run 'limner build'")

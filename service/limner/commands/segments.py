@@ -1,4 +1,4 @@
-"""limner segments: list, show, size, sql, compare, build and export; each on a name or --where."""
+"""limner segments: list, show, size, sql, compare and export; each on a name or --where."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from limner.commands.options import (
     Style,
     WhereText,
     language_of,
+    note_stale,
     opened,
     segment_of,
     style_of,
@@ -34,6 +35,7 @@ def list_segments(directory: Dir = Path("."), style: Style = "table") -> None:
     rows = []
     with project.store.open() as snapshot:
         for name, named in project.segments.items():
+            note_stale(project, snapshot, named)
             measured = measure_audience(snapshot, named.condition)
             row = {"name": name, "title": named.title("en"), "size": measured.size, "share": round(measured.share, 4)}
             rows.append({**row, "condition": named.condition.to_text(), "where": named.place})
@@ -52,6 +54,7 @@ def show_segment(
     project = opened(directory)
     named = segment_of(project, name, where)
     with project.store.open() as snapshot:
+        note_stale(project, snapshot, named)
         measured = measure_audience(snapshot, named.condition)
     content = {
         "name": named.name or None, "title": named.title("en") or None, "purpose": named.segment.purpose or None,
@@ -79,6 +82,7 @@ def size(
     project = opened(directory)
     named = segment_of(project, name, where)
     with project.store.open(snapshot) as current:
+        note_stale(project, current, named)
         measured = measure_audience(current, named.condition)
         content = {
             "size": measured.size, "users": measured.users, "share": measured.share,
@@ -114,6 +118,7 @@ def compare(
     project = opened(directory)
     named = segment_of(project, name, where)
     with project.store.open(snapshot) as current:
+        note_stale(project, current, named)
         traits = compare_audience(
             current,
             named.condition,
@@ -171,6 +176,8 @@ def export(
     chosen = style_of(style)
     project = opened(directory)
     named = segment_of(project, name, where)
+    with project.store.open() as current:
+        note_stale(project, current, named)
     chosen_columns = [column.strip() for column in columns.split(",") if column.strip()]
     path, manifest = export_segment(project, named, out, chosen_columns, overwrite=overwrite)
     print_object({"path": str(path), **manifest.model_dump()}, chosen)

@@ -1,4 +1,4 @@
-"""limner tags list, show and sql."""
+"""limner tags list and sql."""
 
 from __future__ import annotations
 

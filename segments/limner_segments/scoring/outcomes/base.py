@@ -54,7 +54,11 @@ class Outcome(Definition):
         raise NotImplementedError
 
     def check(self, schema: Schema) -> list[tuple[str, Issue]]:
-        """The issues of the event filter, each with the field it stands in."""
+        """The issues of the events and their filter, each with the field it stands in."""
+        if not schema.has_events:
+            return [
+                ("event", Issue("no-events", "", "the workspace has no source of events", "add one to limner.yaml"))
+            ]
         if self.where is None:
             return []
         return [("where", issue) for issue in self.where.check(schema.event_fields, "")]

@@ -1,0 +1,1 @@
+"""Charts: pure functions from numbers to plotly figures. They read nothing and know no page."""

@@ -1,0 +1,68 @@
+"""Charts of shares and sizes: how users spread over the values of a tag, and how large the audiences are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from limner_dashboards.charts.frame import ROW, escape, hide_axis, label_row, new_figure
+from limner_dashboards.formatting import count, percent
+from limner_dashboards.theme import ACCENT, LINE, SOFT
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: its label, how many users, their share (0 to 1), and whether it is a value, the rest, or unknown."""
+
+    label: str
+    users: int
+    share: float
+    kind: Literal["value", "other", "unknown"] = "value"
+
+
+def share_bars(bars: Sequence[Bar], width: int = 34) -> Any:
+    """A figure of horizontal bars, each with its label and share above; the bar for unknown is hatched."""
+    figure = new_figure(ROW * max(len(bars), 1) + 10, bargap=0)
+    places = list(range(len(bars), 0, -1))
+    largest = max((bar.share for bar in bars), default=1.0) or 1.0
+    figure.add_bar(
+        orientation="h",
+        x=[largest] * len(bars), y=places, width=0.26, marker={"color": LINE, "opacity": 0.55}, hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_bar(
+        orientation="h",
+        x=[bar.share for bar in bars],
+        y=places,
+        width=0.26,
+        marker={
+            "color": [ACCENT if bar.kind == "value" else SOFT for bar in bars],
+            "pattern": {
+                "shape": ["/" if bar.kind == "unknown" else "" for bar in bars],
+                "fgcolor": "white",
+                "size": 5,
+            },
+        },
+        customdata=[[escape(bar.label), count(bar.users), percent(bar.share)] for bar in bars],
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]} · %{customdata[2]}<extra></extra>",
+    )
+    figure.update_layout(barmode="overlay")
+    figure.update_yaxes(range=[0.55, len(bars) + 0.7])
+    figure.update_xaxes(range=[0, largest])
+    hide_axis(figure)
+    for place, bar in zip(places, bars, strict=True):
+        label_row(figure, place, bar.label, percent(bar.share), width=width, muted=bar.kind != "value")
+    return figure
+
+
+def size_bars(sizes: Sequence[tuple[str, int, float]]) -> Any:
+    """A figure of audiences: `(title, users, share of all)`, labelled with both."""
+    figure = share_bars([Bar(title, users, share) for title, users, share in sizes], width=64)
+    for annotation in figure.layout.annotations[1::2]:
+        annotation.text = ""
+    for place, (_, users, share) in zip(range(len(sizes), 0, -1), sizes, strict=True):
+        figure.add_annotation(
+            x=1, y=place + 0.36, xref="paper", xanchor="right", yanchor="middle", showarrow=False,
+            text=f"<b>{count(users)}</b> · {percent(share)}",
+        )  # fmt: skip
+    return figure

@@ -1,0 +1,78 @@
+"""The schema of a snapshot, a public interface: its tables with a comment on each column, declared where they are written.
+
+Each floor declares the tables that it writes; the reference page and the comments in the file come from the same
+declarations. Imports errors only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from limner_profile.errors import InternalError
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, DuckDB type and what it means."""
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the snapshot, with what a row is and the columns in order."""
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+
+    def create(self, connection: duckdb.DuckDBPyConnection, *, replace: bool = False) -> None:
+        """Create the table with its comments, where it does not stand yet; with `replace`, anew and empty."""
+        known = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [self.name]).fetchall()
+        if known[0][0] and not replace:
+            return
+        columns = ", ".join(f'"{column.name}" {column.type}' for column in self.columns)
+        connection.execute(f"CREATE OR REPLACE TABLE {self.name} ({columns})")
+        self.describe(connection)
+
+    def describe(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Put the comments on the table and its columns."""
+        connection.execute(f"COMMENT ON TABLE {self.name} IS {text_literal(self.comment)}")
+        for column in self.columns:
+            connection.execute(f'COMMENT ON COLUMN {self.name}."{column.name}" IS {text_literal(column.comment)}')
+
+    def insert(self, connection: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows given as mappings; raises InternalError where one has other keys than the table's columns."""
+        names = [column.name for column in self.columns]
+        for row in rows:
+            if set(row) != set(names):
+                raise InternalError(f"a row of {self.name} has the keys {sorted(row)}, not {sorted(names)}")
+        if rows:
+            marks = ", ".join("?" for _ in names)
+            connection.executemany(
+                f"INSERT INTO {self.name} VALUES ({marks})", [[row[name] for name in names] for row in rows]
+            )
+
+    def insert_frame(self, connection: duckdb.DuckDBPyConnection, frame: Any) -> None:
+        """Insert the rows of a pandas DataFrame that has the table's columns, in any order."""
+        connection.register("rows_of_frame", frame)
+        names = ", ".join(f'"{column.name}"' for column in self.columns)
+        values = ", ".join(f'CAST("{column.name}" AS {column.type})' for column in self.columns)
+        connection.execute(f"INSERT INTO {self.name} ({names}) SELECT {values} FROM rows_of_frame")
+        connection.unregister("rows_of_frame")
+
+
+def table(name: str, comment: str, columns: Iterable[tuple[str, str, str]]) -> Table:
+    """A table from tuples of name, type and comment."""
+    return Table(name, comment, tuple(Column(*column) for column in columns))
+
+
+def text_literal(text: str) -> str:
+    """A text of ours as a SQL literal, for statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
