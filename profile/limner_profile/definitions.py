@@ -115,10 +115,10 @@ def read_document(path: Path, root: Path | None = None) -> Document:
         document.data = loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        if isinstance(error, yaml.reader.ReaderError):
-            mark = yaml.Mark("", error.position, text.count("\n", 0, error.position),
-                             error.position - text.rfind("\n", 0, error.position) - 1, None, None)  # fmt: skip
         place = f"{shown}:{mark.line + 1}:{mark.column + 1}" if mark else shown
+        if isinstance(error, yaml.reader.ReaderError):  # knows the place in the text only
+            before = text[: error.position]
+            place = f"{shown}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise DefinitionError(
             Issue("bad-yaml", place, f"this is not YAML: {problem}", "check the indentation, colons and quotes")

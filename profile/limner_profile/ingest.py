@@ -19,6 +19,7 @@ from pathlib import Path
 
 import duckdb
 
+from limner_profile.disk import writing
 from limner_profile.errors import Issue, SourceError
 from limner_profile.sources import (
     FieldType,
@@ -68,6 +69,11 @@ def ingest(workspace: Workspace, on_source: Callable[[str], None] = lambda name:
     Raises SourceError for a missing file or column, an empty source, or a source of which no row can be read.
     The caller holds the workspace's lock.
     """
+    with writing(workspace.state):
+        return _ingest(workspace, on_source)
+
+
+def _ingest(workspace: Workspace, on_source: Callable[[str], None]) -> list[Ingested]:
     _ = workspace.schema  # raises with every missing column at once, before any work is done
     for folder in ("events", "users", "rejects"):
         (workspace.state / folder).mkdir(parents=True, exist_ok=True)
@@ -243,7 +249,8 @@ def _stage(
     con.execute(f"{verb} SELECT {index} AS _file, _row, {names} FROM read_rows WHERE _problem IS NULL")
     values = " ".join(f"WHEN {_text(field.name)} THEN {_quoted('_raw_' + field.name)}" for field in fields)
     bad = con.execute(
-        f"SELECT _row, _problem.field, CASE _problem.field {values} END, _problem.reason FROM read_rows WHERE _problem IS NOT NULL ORDER BY _row"
+        f"SELECT _row, _problem.field, CASE _problem.field {values} END, _problem.reason FROM read_rows "
+        "WHERE _problem IS NOT NULL ORDER BY _row"
     ).fetchall()
     broken: list[tuple[int, str, str, str]] = []
     if is_csv(file):

@@ -73,9 +73,13 @@ def read_timeline(workspace: Workspace, user: str, as_of: datetime, limit: int =
         attach_sources(connection, workspace)
         if not workspace.schema.has_events:
             return []
+        moment = as_of.astimezone(UTC).replace(tzinfo=None)
+        known, moments = "time < ?", [moment]
+        if workspace.schema.has_received:
+            known, moments = "time < ? AND (received IS NULL OR received < ?)", [moment, moment]
         cursor = connection.execute(
-            "SELECT * FROM events WHERE user_id = ? AND time < ? ORDER BY time DESC LIMIT ?",
-            [user, as_of.replace(tzinfo=None), limit],
+            f"SELECT * FROM events WHERE user_id = ? AND {known} ORDER BY time DESC, event LIMIT ?",
+            [user, *moments, limit],
         )
         names = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

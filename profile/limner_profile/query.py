@@ -53,9 +53,10 @@ def run_query(snapshot: Snapshot, sql: str, seconds: float = 60.0) -> QueryResul
         timer = threading.Timer(seconds, cursor.interrupt)
         timer.start()
         try:
-            cursor.execute(sql)
-            columns = [column[0] for column in cursor.description or ()]
-            return QueryResult(columns, cursor.fetchall())
+            relation = cursor.sql(sql)
+            if any("TIMESTAMP WITH TIME ZONE" in str(kind) for kind in relation.types):
+                return QueryResult(list(relation.columns), _zoned_rows(relation))
+            return QueryResult(list(relation.columns), relation.fetchall())
         except duckdb.InterruptException:
             raise QueryError(
                 Issue(
@@ -66,6 +67,12 @@ def run_query(snapshot: Snapshot, sql: str, seconds: float = 60.0) -> QueryResul
             raise _explain(error, snapshot) from None
         finally:
             timer.cancel()
+
+
+def _zoned_rows(relation: duckdb.DuckDBPyRelation) -> list[tuple[Any, ...]]:
+    # DuckDB's own conversion of instants with a time zone needs pytz; Arrow's does not.
+    table = relation.to_arrow_table()
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def _explain(error: duckdb.Error, snapshot: Snapshot) -> QueryError:
@@ -81,7 +88,7 @@ def _explain(error: duckdb.Error, snapshot: Snapshot) -> QueryError:
                 did_you_mean(missing[1].strip("!"), tables, f"tables: {', '.join(sorted(tables))}"),
             )
         )
-    column = re.search(r'Referenced column "([^"]+)"', message)
+    column = re.search(r'Referenced column "([^"]+)"|does not have a column named "([^"]+)"', message)
     if column:
         known = [
             row["column_name"]
@@ -91,8 +98,8 @@ def _explain(error: duckdb.Error, snapshot: Snapshot) -> QueryError:
             Issue(
                 "unknown-column",
                 "sql",
-                f"unknown column {column[1]!r}",
-                did_you_mean(column[1], known, "try: select name, title_en from tags"),
+                f"unknown column {column[1] or column[2]!r}",
+                did_you_mean(column[1] or column[2], known, "try: select name, title_en from tags"),
             )
         )
     code = "not-allowed" if isinstance(error, duckdb.PermissionException) else "bad-sql"

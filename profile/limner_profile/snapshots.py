@@ -2,7 +2,7 @@
 
 A snapshot is written as `<id>.duckdb.tmp`, closed, fsynced, verified by opening, renamed; then CURRENT is
 replaced. A published file is never opened for writing: adding to a snapshot means publishing a changed copy.
-Imports errors only; knows nothing of what the tables mean.
+Imports disk, errors and schema; knows nothing of what the tables mean.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 from filelock import FileLock, Timeout
 
+from limner_profile.disk import writing
 from limner_profile.errors import BusyError, InternalError, Issue, UnknownNameError, unknown_name
 from limner_profile.schema import table
 
@@ -36,7 +37,7 @@ READ_CONFIG: Mapping[str, Any] = {
     "memory_limit": "2GB",
     "threads": 2,
 }
-_ID = re.compile(r"^\d{8}-\d{4}$")
+_ID = re.compile(r"^\d{8}-\d{4,}$")
 
 
 SNAPSHOT_TABLE = table(
@@ -162,10 +163,11 @@ class SnapshotStore:
 
         The operating system frees the lock of a process that dies. Holding it twice in one process is allowed.
         """
-        self.state.mkdir(parents=True, exist_ok=True)
         lock = _LOCKS.setdefault(self.state.resolve(), FileLock(self.state / "lock"))
         try:
-            lock.acquire(timeout=0)
+            with writing(self.state):
+                self.state.mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=0)
         except Timeout:
             raise BusyError(
                 Issue(
@@ -185,7 +187,7 @@ class SnapshotStore:
         if not self.folder.is_dir():
             return []
         names = [path.stem for path in self.folder.glob("*.duckdb") if _ID.match(path.stem)]
-        return sorted(names, key=lambda name: name[9:])
+        return sorted(names, key=lambda name: int(name[9:]))
 
     def current_id(self) -> str | None:
         """The id that CURRENT names, or None before the first build."""
@@ -213,7 +215,7 @@ class SnapshotStore:
         An exception inside the block leaves the current snapshot as it was. The caller holds no connection to the
         file afterwards.
         """
-        with self.lock():
+        with self.lock(), writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             for stale in self.folder.glob("*.tmp*"):
                 stale.unlink()
@@ -221,20 +223,20 @@ class SnapshotStore:
             snapshot_id = f"{as_of.astimezone(timezone):%Y%m%d}-{sequence:04d}"
             path, temporary = self.folder / f"{snapshot_id}.duckdb", self.folder / f"{snapshot_id}.duckdb.tmp"
             parent = self.current_id()
-            if derive:
-                if parent is None:
-                    raise UnknownNameError(
-                        Issue("no-snapshot", "", "there is no snapshot yet", "run 'limner build' first")
-                    )
-                shutil.copyfile(self.folder / f"{parent}.duckdb", temporary)
+            if derive and parent is None:
+                raise UnknownNameError(Issue("no-snapshot", "", "there is no snapshot yet", "run 'limner build' first"))
+            if derive and parent not in self.ids():
+                raise unknown_name("snapshot", str(parent), self.ids(), "CURRENT")
             try:
+                if derive:
+                    shutil.copyfile(self.folder / f"{parent}.duckdb", temporary)
                 with duckdb.connect(str(temporary)) as connection:
                     connection.execute("SET threads = 2")
                     connection.execute("SET temp_directory = ?", [str(self.state / "tmp")])
                     SNAPSHOT_TABLE.create(connection, replace=True)
                     row = {
                         "id": snapshot_id,
-                        "as_of": as_of.replace(tzinfo=None),
+                        "as_of": as_of.astimezone(UTC).replace(tzinfo=None),
                         "timezone": str(timezone),
                         "parent": parent,
                     }

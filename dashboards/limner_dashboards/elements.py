@@ -1,0 +1,149 @@
+"""The parts that pages are made of: panels, key numbers, explained terms, empty states, grids. Imports words and theme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from limner_dashboards.words import explain, say
+from limner_profile.errors import UserError
+
+GRAPH_CONFIG: Mapping[str, Any] = {"displayModeBar": False, "responsive": True, "scrollZoom": False, "doubleClick": False}
+
+
+def term(key: str, language: str, text: str | None = None) -> Any:
+    """The word for `key` (or `text`), with its explanation as a tooltip where it has one."""
+    import dash_mantine_components as dmc
+    from dash import html
+
+    shown, meaning = text or say(key, language), explain(key, language)
+    if not meaning:
+        return html.Span(shown)
+    return dmc.Tooltip(
+        html.Span(shown, className="term", tabIndex=0), label=meaning, multiline=True, w=280, withArrow=True, position="top-start",
+        events={"hover": True, "focus": True, "touch": True}, boxWrapperProps={"style": {"display": "inline"}},
+    )  # fmt: skip
+
+
+def panel(title: Any, *children: Any, hint: Any = None, aside: Any = None, **props: Any) -> Any:
+    """A bordered panel with a title, an explanation under it, and something at the right of the title."""
+    import dash_mantine_components as dmc
+
+    head = [dmc.Title(title, order=3, className="panel-title")] if title else []
+    if aside is not None:
+        head = [dmc.Group([*head, aside], justify="space-between", align="center", gap="sm")]
+    lead = [dmc.Text(hint, size="sm", c="dimmed", mt=2)] if hint else []
+    return dmc.Paper([*head, *lead, *children], withBorder=True, className="panel", **props)
+
+
+def key_number(label: Any, value: str, note: Any = "") -> Any:
+    """A key number with its label above and a note below."""
+    import dash_mantine_components as dmc
+
+    return dmc.Paper(
+        [
+            dmc.Text(label, size="sm", c="dimmed"),
+            dmc.Text(value, className="key-number"),
+            dmc.Text(note, size="xs", c="dimmed") if note else None,
+        ],
+        withBorder=True,
+        className="key-card",
+    )
+
+
+def key_numbers(children: Sequence[Any]) -> Any:
+    """Key numbers side by side, as many in a row as fit."""
+    from dash import html
+
+    return html.Div(list(children), className="key-row")
+
+
+def graph(figure: Any, label: str = "", **props: Any) -> Any:
+    """A figure without plotly's tool bar, as high as the figure says; `label` names it for screen readers."""
+    from dash import dcc, html
+
+    height = figure.layout.height
+    drawn = dcc.Graph(figure=figure, config=dict(GRAPH_CONFIG), style={"height": f"{height}px"}, responsive=True, **props)
+    return html.Div(drawn, role="img", className="graph", **{"aria-label": label}) if label else drawn
+
+
+def empty_state(text: str, **props: Any) -> Any:
+    """A sentence that says what to do; words between back-quotes are shown as code."""
+    import dash_mantine_components as dmc
+
+    return dmc.Text(with_code(text), c="dimmed", className="empty", **props)
+
+
+def with_code(text: str) -> list[Any]:
+    """The parts of a text; those between back-quotes as code."""
+    import dash_mantine_components as dmc
+
+    return [dmc.Code(part) if at % 2 else part for at, part in enumerate(text.split("`")) if part]
+
+
+def issues_alert(title: str, error: UserError, hint: str = "") -> Any:
+    """An alert with every issue of the user's error: where, what, and the remedy."""
+    import dash_mantine_components as dmc
+    from dash import html
+
+    lines = [
+        html.Div(
+            [
+                dmc.Text([issue.where + "  " if issue.where else "", issue.message], ff="monospace", size="sm"),
+                dmc.Text(issue.hint, size="sm", c="dimmed") if issue.hint else None,
+            ],
+            className="issue",
+        )
+        for issue in error.issues
+    ]
+    return dmc.Alert([dmc.Text(hint, size="sm", mb="xs") if hint else None, *lines], title=f"⚠ {title}", color="orange", variant="light")
+
+
+def link(text: Any, href: str, **props: Any) -> Any:
+    """A link inside the application."""
+    import dash_mantine_components as dmc
+
+    return dmc.Anchor(text, href=href, refresh=False, **props)
+
+
+def grid(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], language: str, height: int | None = None, **props: Any) -> Any:
+    """A sortable table that draws only the rows in view; as high as its rows, at most `height` pixels."""
+    import dash_ag_grid as dag
+
+    tall = min(height or 520, 44 + 38 * max(len(rows), 2) + 18)
+    options = {
+        "headerHeight": 40,
+        "rowHeight": 38,
+        "suppressCellFocus": True,
+        "enableCellTextSelection": True,
+        "tooltipShowDelay": 300,
+        "suppressFieldDotNotation": True,
+        "overlayNoRowsTemplate": "–",
+    }
+    return dag.AgGrid(
+        columnDefs=[dict(column) for column in columns],
+        rowData=[dict(row) for row in rows],
+        defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True, "wrapHeaderText": True},
+        dashGridOptions=options,
+        style={"height": f"{tall}px", "width": "100%"},
+        **props,
+    )
+
+
+def text_column(field: str, title: str, width: int = 160, **more: Any) -> dict[str, Any]:
+    """A column of text that takes the room that is left; the whole text is its tooltip."""
+    return {"field": field, "headerName": title, "minWidth": width, "flex": width, "tooltipField": field, **more}
+
+
+def number_column(field: str, title: str, form: str = ",.0f", width: int = 110, **more: Any) -> dict[str, Any]:
+    """A column of numbers in a d3 format, a dash where there is none."""
+    formatter = {"function": f"params.value == null ? '–' : d3.format('{form}')(params.value)"}
+    return {
+        "field": field, "headerName": title, "valueFormatter": formatter, "type": "rightAligned", "minWidth": width, "flex": width, **more,
+    }  # fmt: skip
+
+
+def percent_column(field: str, title: str, width: int = 110, **more: Any) -> dict[str, Any]:
+    """A column of shares (0 to 1) as percentages."""
+    formatter = {"function": "params.value == null ? '–' : d3.format('.1f')(100 * params.value) + ' %'"}
+    return {**number_column(field, title, width=width), "valueFormatter": formatter, **more}

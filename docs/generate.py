@@ -1,0 +1,271 @@
+"""Write the reference pages from the registries: `python docs/generate.py`, or `--check` to fail where one is stale."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel
+
+HERE = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py. Change the code, then run it again. -->\n"
+
+
+def pages() -> dict[str, str]:
+    """File name under docs/reference to its text."""
+    return {
+        "tags.md": tags_page(),
+        "conditions.md": conditions_page(),
+        "scenarios.md": scenarios_page(),
+        "settings.md": settings_page(),
+        "snapshot.md": snapshot_page(),
+        "cli.md": cli_page(),
+        "errors.md": errors_page(),
+    }
+
+
+def field_table(model: type[BaseModel], leave_out: frozenset[str] = frozenset({"kind"})) -> str:
+    """A Markdown table of a model's fields."""
+    lines = ["| field | type | default |", "| --- | --- | --- |"]
+    for name, field in model.model_fields.items():
+        if name in leave_out:
+            continue
+        default = "required" if field.is_required() else f"`{plain(field.get_default(call_default_factory=True))}`"
+        lines.append(f"| `{field.alias or name}` | {type_words(field.annotation)} | {default} |")
+    return "\n".join(lines)
+
+
+def type_words(annotation: Any) -> str:
+    """A type in words."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_words(arguments[0])
+    if origin is Literal:
+        return ", ".join(f"`{argument}`" for argument in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(type_words(argument) for argument in arguments if argument is not NoneType)
+    if origin in (tuple, list):
+        return f"list of {type_words(arguments[0])}"
+    if origin is dict or annotation is dict:
+        return "mapping"
+    words = {str: "text", int: "whole number", float: "number", bool: "true or false", NoneType: "nothing"}
+    if annotation in words:
+        return words[annotation]
+    return {"Predicate": "condition (text)", "Title": "title: text, or `{en, zh}`"}.get(annotation.__name__, annotation.__name__)
+
+
+def plain(value: Any) -> str:
+    """A default as it would stand in YAML."""
+    if isinstance(value, BaseModel):
+        return json.dumps(value.model_dump(mode="json"), ensure_ascii=False)
+    if isinstance(value, tuple):
+        return json.dumps(list(value), ensure_ascii=False)
+    return "null" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def paragraphs(text: str | None) -> str:
+    """A docstring as Markdown paragraphs."""
+    lines = [line.strip() for line in (text or "").strip().splitlines()]
+    return "\n".join(lines)
+
+
+def tags_page() -> str:
+    """The tag kinds: fields, examples, SQL."""
+    from limner_profile.catalog import TAG_KINDS
+    from limner_profile.compiler import compile_profiles
+    from limner_profile.tags.base import Tag
+    from limner_profile.workspace import Schema
+
+    schema = Schema(
+        {"event": "category", "time": "time", "amount": "number", "genre": "category"},
+        {"city": "category", "birth_year": "number"},
+        {"city": "people", "birth_year": "people"},
+        ("people",),
+        frozenset(),
+        False,
+        True,
+    )
+    parts = [
+        "# Tag kinds\n",
+        "A tag is defined in `tags/*.yaml` as `name: {kind: …}`. Every kind also takes these fields:\n",
+        field_table(Tag),
+        "\nA window is `30d` (local days, ending at as_of), `24h` or `all`. `where` is a [condition](conditions.md) on the "
+        "fields of events: `event`, `amount`, `source` and the properties that the source maps.\n",
+    ]
+    common = frozenset({*Tag.model_fields, "kind"})
+    for word, kind in TAG_KINDS:
+        parts += [f"\n## `{word}`\n", paragraphs(kind.__doc__), "", field_table(kind, common), ""]
+        for number, example in enumerate(kind.EXAMPLES):
+            definition = kind.model_validate(example.definition)
+            as_of = datetime.fromisoformat(example.as_of).replace(tzinfo=UTC)
+            sql = compile_profiles({"example": definition}, as_of, ZoneInfo("UTC"), schema)
+            text = yaml.safe_dump({"example": dict(example.definition)}, allow_unicode=True, sort_keys=False).strip()
+            given = ", ".join(f"{user}: {json.dumps(value, ensure_ascii=False)}" for user, value in example.values.items())
+            parts += ["```yaml", text, "```", f"Users of the example (a test runs it, as of {example.as_of}) get {given}.\n"]
+            if number == 0:
+                parts += ["```sql", sql.sql(dialect="duckdb", pretty=True), "```", ""]
+    return NOTE + "\n".join(parts)
+
+
+def conditions_page() -> str:
+    """The condition kinds: text, sentences, SQL."""
+    from sqlglot import exp
+
+    from limner_profile.predicates import PREDICATES, FieldWords, parse
+
+    parts = [
+        "# Conditions\n",
+        "The same language says which users belong to a segment (fields are tags) and which events count for a tag (fields are "
+        "columns of events). Brackets, `and`, `or` and `not` combine; `and` binds tighter than `or`.\n",
+        "A comparison holds only for a known value: `city != 'x'` leaves out users without a city unless it ends in "
+        "`include_unknown`. `not (…)` is always the exact complement, unknowns included.\n",
+    ]
+    for word, kind in PREDICATES:
+        parts += [f"\n## `{word}`\n", paragraphs(kind.__doc__).split("\n\n")[0], ""]
+        parts += ["| text | in English | in Chinese | SQL |", "| --- | --- | --- | --- |"]
+        for example in kind.EXAMPLES:
+            predicate = parse(example.text)
+            cells = [
+                f"`{example.text}`",
+                predicate.to_sentence("en", lambda name: FieldWords(title=name)),
+                predicate.to_sentence("zh", lambda name: FieldWords(title=name)),
+                f"`{predicate.to_sql(lambda name: exp.column(name)).sql(dialect='duckdb')}`",
+            ]
+            parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return NOTE + "\n".join(parts) + "\n"
+
+
+def scenarios_page() -> str:
+    """Scenarios and outcome kinds."""
+    from limner_segments.scoring.outcomes.base import Outcome
+    from limner_segments.scoring.scenario import OUTCOME_KINDS, AllowedTags, Cutoffs, Scenario
+
+    parts = ["# Scenarios\n", "`scenarios/*.yaml`, as `name: {…}`.\n", paragraphs(Scenario.__doc__), "", field_table(Scenario)]
+    parts += ["\n## `cutoffs`\n", paragraphs(Cutoffs.__doc__), "", field_table(Cutoffs)]
+    parts += ["\n## `tags`\n", paragraphs(AllowedTags.__doc__), "", field_table(AllowedTags)]
+    parts += ["\n## `outcome`\n", paragraphs(Outcome.__doc__), "", field_table(Outcome)]
+    for word, kind in OUTCOME_KINDS:
+        parts += [f"\n### `kind: {word}`\n", paragraphs(kind.__doc__)]
+        own = frozenset({*Outcome.model_fields, "kind"})
+        if set(kind.model_fields) - own:
+            parts += ["", field_table(kind, own)]
+    return NOTE + "\n".join(parts) + "\n"
+
+
+def settings_page() -> str:
+    """limner.yaml."""
+    from limner_profile.sources import ColumnMapping, Source
+    from limner_profile.workspace import Settings, WorkspaceConfig
+    from limner_segments.segment import Segment
+
+    parts = ["# Settings\n", "## `limner.yaml`\n", field_table(WorkspaceConfig), "\n## A source\n"]
+    parts += [paragraphs(Source.__doc__), "", field_table(Source, frozenset()), "\n## A mapped column\n"]
+    parts += [paragraphs(ColumnMapping.__doc__), "", field_table(ColumnMapping), "\n## `settings`\n"]
+    parts += [paragraphs(Settings.__doc__), "", field_table(Settings), "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n"]
+    parts += [paragraphs(Segment.__doc__), "", field_table(Segment)]
+    return NOTE + "\n".join(parts) + "\n"
+
+
+def snapshot_page() -> str:
+    """The tables of a snapshot."""
+    from limner_explain.cards import INSIGHT_SETS_TABLE, INSIGHTS_TABLE
+    from limner_explain.reasons import IMPORTANCES_TABLE, REASONS_TABLE
+    from limner_profile.builder import REJECTS_TABLE, TAGS_TABLE
+    from limner_profile.snapshots import RUNS_TABLE, SNAPSHOT_TABLE
+    from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
+    from limner_segments.scoring.rating import EVALUATIONS_TABLE, SCORES_TABLE
+
+    parts = [
+        "# The snapshot's schema\n",
+        "A snapshot is a DuckDB file, `.limner/snapshots/<id>.duckdb`; `CURRENT` beside it names the newest. A published file "
+        "never changes, so any DuckDB client may open it read-only, or use `limner sql`. The same words stand in the file as "
+        "comments on tables and columns.\n",
+        "## `profiles`\n",
+        "A row for each user known at as_of: `user_id`, and a column for each tag of the catalog. Numbers are DOUBLE or BIGINT, "
+        "categories VARCHAR; unknown is NULL. The score of a trained scenario is the column `<scenario>_score`.\n",
+    ]
+    for kind in (
+        TAGS_TABLE, SEGMENTS_TABLE, AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
+        INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, REJECTS_TABLE, SNAPSHOT_TABLE,
+    ):  # fmt: skip
+        parts += [f"## `{kind.name}`\n", f"{kind.comment}\n", "| column | type | meaning |", "| --- | --- | --- |"]
+        parts += [f"| `{column.name}` | {column.type} | {column.comment} |" for column in kind.columns]
+        parts.append("")
+    return NOTE + "\n".join(parts)
+
+
+def cli_page() -> str:
+    """Every command with its arguments and options."""
+    import typer
+
+    from limner.cli import app
+
+    parts = ["# Command line\n", "Results go to stdout, progress and notes to stderr. A user's mistake ends with exit code 1.\n"]
+    for path, command in commands(typer.main.get_command(app), "limner"):
+        usage = [path]
+        rows = []
+        for parameter in command.params:
+            if parameter.name == "help":
+                continue
+            is_option = parameter.param_type_name == "option"
+            shown = parameter.opts[0] if is_option else f"{(parameter.name or '').upper()}"
+            if not is_option:
+                usage.append(shown if parameter.required else f"[{shown}]")
+            default = parameter.default
+            text = "" if default is None or default is False or callable(default) else f" Default: `{default}`."
+            rows.append(f"| `{shown}` | {(getattr(parameter, 'help', '') or '').rstrip('.')}.{text} |")
+        parts += [f"## `{' '.join(usage)}`\n", (command.help or "").strip(), ""]
+        if rows:
+            parts += ["| | |", "| --- | --- |", *rows, ""]
+    return NOTE + "\n".join(parts)
+
+
+def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The leaves of the command tree with their full names."""
+    inner: Mapping[str, Any] = getattr(command, "commands", {})
+    if not inner:
+        yield path, command
+    for name, child in inner.items():
+        yield from commands(child, f"{path} {name}")
+
+
+def errors_page() -> str:
+    """The stable words of errors, found in the sources."""
+    import re
+
+    found: dict[str, set[str]] = {}
+    for folder in ("profile", "segments", "explain", "dashboards", "service", "sample_data"):
+        for path in sorted((HERE.parent / folder).rglob("*.py")):
+            for code in re.findall(r'Issue\(\s*"([a-z]+(?:-[a-z]+)+)"', path.read_text(encoding="utf-8")):
+                found.setdefault(code, set()).add(f"{path.parent.name}/{path.name}")
+    parts = ["# Error codes\n", "Every complaint about a user's mistake carries one of these stable words.\n", "| code | raised in |", "| --- | --- |"]
+    parts += [f"| `{code}` | {', '.join(sorted(places))} |" for code, places in sorted(found.items())]
+    return NOTE + "\n".join(parts) + "\n"
+
+
+def main() -> int:
+    """Write the pages, or with --check name those that are stale; the exit code."""
+    folder = HERE / "reference"
+    folder.mkdir(exist_ok=True)
+    stale = []
+    for name, text in pages().items():
+        path = folder / name
+        if "--check" in sys.argv:
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                stale.append(name)
+        else:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        print(f"stale: {', '.join(stale)}; run 'python docs/generate.py'")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
