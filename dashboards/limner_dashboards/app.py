@@ -36,6 +36,8 @@ def create_app(load: Callable[[], View]) -> dash.Dash:
     raise UserError, which the pages show.
     """
     import dash
+    import dash_ag_grid  # noqa: F401 - Dash serves the scripts of what is imported before the application is made
+    import dash_mantine_components  # noqa: F401
     from dash import Input, Output
 
     from limner_dashboards.shell import lay_out, navigation

@@ -5,6 +5,7 @@ Groups below the smallest size allowed go into "other", or into the neighbouring
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -68,7 +69,7 @@ def _groups(snapshot: Snapshot, expression: str) -> list[tuple[str | None, int]]
 
 
 def _bands(snapshot: Snapshot, name: str) -> list[tuple[str | None, int]]:
-    """Bands of a number: the lowest value by itself where many have it (often 0), then quantiles of the rest."""
+    """Bands of a number: the lowest value by itself where many have it (often 0), then bands that begin near quantiles of the rest."""
     column = '"' + name + '"'
     lowest = snapshot.value(f"SELECT min({column}) FROM profiles")
     if lowest is None:
@@ -85,8 +86,8 @@ def _bands(snapshot: Snapshot, name: str) -> list[tuple[str | None, int]]:
     start = [float(lowest)]
     if first is not None:
         start += [float(first)] if heavy else []
-        start += [float(edge) for edge in quantiles]
-    edges = sorted(set(start))
+        start += [round_edge(float(edge), whole=bool(whole)) for edge in quantiles]
+    edges = sorted({edge for edge in start if edge >= float(lowest) and (highest is None or edge <= float(highest))})
     cases = " ".join(f"WHEN {column} < {edge!r} THEN {index}" for index, edge in enumerate(edges[1:]))
     banded = f"CASE WHEN {column} IS NULL THEN NULL {cases} ELSE {len(edges) - 1} END"
     rows = snapshot.rows(f"SELECT {banded} AS band, count(*) AS users FROM profiles GROUP BY 1 ORDER BY band")
@@ -94,11 +95,27 @@ def _bands(snapshot: Snapshot, name: str) -> list[tuple[str | None, int]]:
     return [(None if row["band"] is None else names[int(row["band"])], int(row["users"])) for row in rows]
 
 
+def round_edge(edge: float, *, whole: bool) -> float:
+    """The round number nearest to a quantile, so that bands read well; small whole numbers stay as they are.
+
+    >>> round_edge(146, whole=True), round_edge(7, whole=True), round_edge(0.2934, whole=False)
+    (150.0, 7.0, 0.3)
+    """
+    if edge == 0 or (whole and abs(edge) < 10):
+        return edge
+    power = math.floor(math.log10(abs(edge)))
+    steps = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+    nearest = min(steps, key=lambda step: abs(abs(edge) / 10.0**power - step))
+    return math.copysign(float(f"{nearest * 10.0**power:.6g}"), edge)
+
+
 def _band_names(edges: Sequence[float], highest: float, whole: bool, lowest_alone: bool) -> list[str]:
     """The names of the bands that begin at `edges`.
 
     >>> _band_names([0.0, 1.0, 3.0, 7.0], 40.0, True, True)
     ['0', '1–2', '3–6', '≥ 7']
+    >>> _band_names([0.0, 0.001, 0.2, 0.5], 1.0, False, True)
+    ['0', '> 0 – 0.2', '0.2 – 0.5', '≥ 0.5']
     >>> _band_names([0.0, 0.5], 1.0, False, False)
     ['< 0.5', '≥ 0.5']
     """
@@ -110,6 +127,8 @@ def _band_names(edges: Sequence[float], highest: float, whole: bool, lowest_alon
             names.append(plain(low) if high - low <= 1 else f"{plain(low)}–{plain(high - 1)}")
         elif index == 0:
             names.append(plain(low) if lowest_alone else f"< {plain(high)}")
+        elif index == 1 and lowest_alone:
+            names.append(f"> {plain(edges[0])} – {plain(high)}")
         else:
             names.append(f"{plain(low)} – {plain(high)}")
     last = edges[-1]

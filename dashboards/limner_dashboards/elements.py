@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from limner_dashboards.theme import ACCENT, FONT, INK, LINE
 from limner_dashboards.words import explain, say
 from limner_profile.errors import UserError
 
 GRAPH_CONFIG: Mapping[str, Any] = {"displayModeBar": False, "responsive": True, "scrollZoom": False, "doubleClick": False}
+
+
+_GRID_THEME = json.dumps({"fontFamily": FONT, "fontSize": 13, "headerFontWeight": 600, "accentColor": ACCENT, "foregroundColor": INK, "borderColor": LINE, "headerBackgroundColor": "#f6f8fa"})
 
 
 def term(key: str, language: str, text: str | None = None) -> Any:
@@ -118,7 +123,7 @@ def grid(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
         "enableCellTextSelection": True,
         "tooltipShowDelay": 300,
         "suppressFieldDotNotation": True,
-        "overlayNoRowsTemplate": "–",
+        "theme": {"function": f"themeQuartz.withParams({_GRID_THEME})"},
     }
     return dag.AgGrid(
         columnDefs=[dict(column) for column in columns],
@@ -126,6 +131,7 @@ def grid(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
         defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True, "wrapHeaderText": True},
         dashGridOptions=options,
         style={"height": f"{tall}px", "width": "100%"},
+        className="table",
         **props,
     )
 

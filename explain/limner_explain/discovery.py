@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SEED = 20240601
 MAX_REASONS = 4
 MAX_WARNINGS = 2
+REASON_ROWS = 20_000
 
 
 def discover_insights(
@@ -77,11 +78,13 @@ def discover_insights(
         model.log_odds(holdout),
         chosen,
     )
-    contributions = model.contributions(holdout).values
+    # Mean contributions need no more rows than this, and SHAP is slow; the sample is the same on every run.
+    some = np.random.default_rng(SEED).permutation(len(holdout))[:REASON_ROWS]
+    contributions = model.contributions(holdout.iloc[some]).values
     usual = contributions.mean(axis=0)
 
     def insight(at: int, rank: int, status: Literal["shown", "kept", "dropped"]) -> Insight:
-        own = contributions[inside[:, at]].mean(axis=0) - usual if inside[:, at].any() else np.zeros(len(tags))
+        own = contributions[inside[some, at]].mean(axis=0) - usual if inside[some, at].any() else np.zeros(len(tags))
         reasons = _reasons(tags, own, judged[at], catalog)
         return _insight(judged[at], rank, status, named, catalog, candidates.conditions, reasons)
 

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from limner_explain.candidates import Condition
-from limner_explain.mining import Direction, Flags, Floats, MinedRule, members
+from limner_explain.mining import Direction, Flags, Floats, MinedRule, members, pair_sums
 from limner_explain.simpson import SimpsonFinding, Strata, check_simpson, findings_by_rule
 from limner_profile.errors import InternalError
 from limner_profile.predicates import Predicate, all_of
@@ -205,6 +205,14 @@ def jaccard(first: Flags, second: Flags) -> float:
     return int((first & second).sum()) / union if union else 0.0
 
 
+def jaccard_indices(inside: Flags) -> Floats:
+    """The Jaccard index of every pair of columns at once; 0 for a pair that is empty on both sides."""
+    both, _ = pair_sums(inside, np.zeros(len(inside)))
+    sizes = np.diag(both)
+    union = sizes[:, None] + sizes[None, :] - both
+    return np.asarray(both / np.where(union > 0, union, 1.0))
+
+
 def _wording(
     rules: Sequence[MinedRule], conditions: Sequence[Condition]
 ) -> tuple[list[str], list[tuple[str, ...]], list[Predicate]]:
@@ -286,12 +294,13 @@ def _duplicates(
         for at, rule in enumerate(judged)
         if not reasons[at]
     }
+    overlap = jaccard_indices(inside)
     kept: list[int] = []
     superfluous: dict[int, str] = {}
     for at in sorted(standing, key=lambda place: (-round(standing[place], 9), place)):
         for better in kept:
             same_way = judged[at].direction == judged[better].direction
-            if same_way and jaccard(inside[:, at], inside[:, better]) > settings.max_jaccard:
+            if same_way and overlap[at, better] > settings.max_jaccard:
                 superfluous[at] = judged[better].text
                 break
         else:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limner_explain.judging import JudgedRule, jaccard, lift_bound
-from limner_explain.mining import Flags, Floats
+from limner_explain.judging import JudgedRule, lift_bound
+from limner_explain.mining import Flags, Floats, pair_sums
 from limner_profile.errors import InternalError
 
 
@@ -61,11 +61,11 @@ def select_rules(
 
     The rows are training rows: choosing on the hold-out would flatter the chosen (see `lift_bound`); measure what the
     choice is worth there with `measure_selection`. `inside` is rows by `rules`, `margin` the log-odds of each row's
-    score. The worth of a rule is the log of
-    its lift's cautious bound times the square root of the share it adds of what is still uncovered: outcomes for a rule
-    that raises, users without the outcome for one that lowers. (Greedy covering by weight: Nemhauser, Wolsey and
-    Fisher 1978; the root is the same mild exponent as in mining, so that a strong small rule is not always last.) A
-    single whose worth is within `closeness` of the best pair's is taken before it. Dropped rules are never chosen.
+    score. The worth of a rule is the log of its lift's cautious bound times the square root of the share it adds of what
+    is still uncovered: outcomes for a rule that raises, users without the outcome for one that lowers. (Greedy covering
+    by weight: Nemhauser, Wolsey and Fisher 1978; the root is the same mild exponent as in mining, so that a strong
+    small rule is not always last.) A single whose worth is within `closeness` of the best pair's is taken before it.
+    Dropped rules are never chosen.
     """
     settings = settings or SelectionSettings()
     if inside.shape != (len(outcome), len(rules)) or margin.shape != outcome.shape:
@@ -78,6 +78,7 @@ def select_rules(
     ]
     targets = {"raises": outcome.copy(), "lowers": ~outcome}
     totals = {direction: max(int(rows.sum()), 1) for direction, rows in targets.items()}
+    overlaps = _overlaps(inside, settings)
     chosen: list[int] = []
     while open_rules and len(chosen) < settings.limit:
         worth = {
@@ -101,7 +102,7 @@ def select_rules(
         open_rules = [
             at
             for at in open_rules
-            if (rules[at].direction, set(rules[at].tags)) != told and not _overlaps(inside, at, best, settings)
+            if (rules[at].direction, set(rules[at].tags)) != told and not overlaps[at, best]
         ]
         if sum(rules[at].direction == "lowers" for at in chosen) >= settings.max_lowers:
             open_rules = [at for at in open_rules if rules[at].direction == "raises"]
@@ -110,9 +111,16 @@ def select_rules(
     )
 
 
-def _overlaps(inside: Flags, one: int, other: int, settings: SelectionSettings) -> bool:
-    first, second = inside[:, one], inside[:, other]
-    return jaccard(first, second) > settings.max_jaccard or jaccard(first, ~second) > settings.max_complement
+def _overlaps(inside: Flags, settings: SelectionSettings) -> Flags:
+    """Which pairs of rules have nearly the same members, or nearly the opposite ones."""
+    both, _ = pair_sums(inside, np.zeros(len(inside)))
+    sizes = np.diag(both)
+    only_first = sizes[:, None] - both
+    union = sizes[:, None] + sizes[None, :] - both
+    against = len(inside) - (sizes[None, :] - both)  # in the first, or outside the second
+    alike = both > settings.max_jaccard * union
+    opposite = only_first > settings.max_complement * against
+    return np.asarray(alike | opposite)
 
 
 def measure_selection(

@@ -72,7 +72,11 @@ def run_query(snapshot: Snapshot, sql: str, seconds: float = 60.0) -> QueryResul
 def _zoned_rows(relation: duckdb.DuckDBPyRelation) -> list[tuple[Any, ...]]:
     # DuckDB's own conversion of instants with a time zone needs pytz; Arrow's does not.
     table = relation.to_arrow_table()
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    columns = [column.to_pylist() for column in table.columns]
+    for index, kind in enumerate(relation.types):
+        if str(kind) in ("HUGEINT", "UHUGEINT"):  # which Arrow holds as decimals
+            columns[index] = [None if value is None else int(value) for value in columns[index]]
+    return list(zip(*columns, strict=True))
 
 
 def _explain(error: duckdb.Error, snapshot: Snapshot) -> QueryError:

@@ -171,8 +171,11 @@ def is_csv(file: Path) -> bool:
 
 def file_columns(file: Path, where: str) -> dict[str, str]:
     """Column name to DuckDB type, as the file says (Parquet) or as its first rows suggest (CSV)."""
+    empty = SourceError(Issue("empty-source", where, f"{file.name} is empty", "a source needs at least one row"))
     with duckdb.connect() as con:
         try:
+            if is_csv(file) and not _header(file).strip():
+                raise empty
             reader = (
                 f"read_csv(?, sample_size=20480, ignore_errors=true, {csv_options(file)})"
                 if is_csv(file)
@@ -181,9 +184,7 @@ def file_columns(file: Path, where: str) -> dict[str, str]:
             rows = con.execute(f"DESCRIBE SELECT * FROM {reader}", [str(file)]).fetchall()
         except (duckdb.Error, OSError, EOFError, zlib.error) as error:
             if file.stat().st_size == 0:
-                raise SourceError(
-                    Issue("empty-source", where, f"{file.name} is empty", "a source needs at least one row")
-                ) from None
+                raise empty from None
             first = str(error).splitlines()[0]
             raise SourceError(
                 Issue("unreadable-file", where, f"{file.name} cannot be read: {first}", "is it what its name says?")
@@ -201,10 +202,13 @@ def csv_options(file: Path) -> str:
 
 def csv_delimiter(file: Path) -> str:
     """The delimiter that occurs most often in the header line: a comma, semicolon, tab or bar."""
+    return max(",;\t|", key=_header(file).count)
+
+
+def _header(file: Path) -> str:
     opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
     with opened as raw:
-        header = raw.readline().decode("utf-8", errors="replace")
-    return max(",;\t|", key=header.count)
+        return raw.readline().decode("utf-8-sig", errors="replace")
 
 
 def field_type(duckdb_type: str) -> FieldType:

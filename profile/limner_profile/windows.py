@@ -15,7 +15,7 @@ from pydantic import AfterValidator
 
 from limner_profile.errors import Issue, UserError, did_you_mean
 
-_PATTERN = re.compile(r"^([1-9][0-9]{0,4})([dh])$")
+_PATTERN = re.compile(r"^([1-9][0-9]{0,4})([dh])\Z")
 
 
 def check_window(text: str) -> str:
@@ -27,7 +27,7 @@ def check_window(text: str) -> str:
 
 def check_length(text: str) -> str:
     """`text` itself when it is a length of time in days (`0d` allowed); raises ValueError otherwise."""
-    if not re.match(r"^[0-9]{1,5}d$", text):
+    if not re.match(r"^[0-9]{1,5}d\Z", text):
         raise ValueError(f"{text!r} is not a number of days | write it as 30d")
     return text
 

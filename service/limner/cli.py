@@ -21,7 +21,19 @@ app = typer.Typer(
 
 _INTERRUPTED = 130
 # What the machine refuses is neither the user's mistake in a definition nor ours: it needs no traceback either.
-_OUTSIDE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMFILE})
+_OUTSIDE = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EMFILE,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.EISDIR,
+    }
+)
 
 
 def _version(show: bool) -> None:

@@ -153,9 +153,10 @@ def sync(project: Project, progress: Progress) -> list[Ingested]:
 def build(project: Project, as_of: str | None, progress: Progress) -> Built:
     """A new snapshot of everything: tags, scores of trained scenarios with their reasons and insights, audiences."""
     workspace, store = project.workspace, project.store
+    given = parse_as_of(as_of, workspace.timezone) if as_of is not None else None
     with store.lock():
         ingested = sync(project, progress)
-        moment = parse_as_of(as_of, workspace.timezone) if as_of else default_as_of(workspace, datetime.now(UTC))
+        moment = given or default_as_of(workspace, datetime.now(UTC))
         previous = _current_path(store)
         with store.create(moment, workspace.timezone, workspace.settings.keep_snapshots) as writer:
             with progress.step(f"build {len(project.catalog.computed)} tags"):

@@ -36,7 +36,8 @@ sources:
     time: time
     event: event
     received: received
-    properties: {amount: amount, product: product}
+    amount: amount
+    properties: [product]
 """
 TAGS = """
 visits_30d: {kind: count, event: visit, window: 30d, title: {en: visits, zh: 访问}}
@@ -71,9 +72,12 @@ def make_snapshot(folder: Path, types: Mapping[str, FieldType], rows: Sequence[S
     with store.create(datetime(2025, 3, 1, tzinfo=UTC), ZoneInfo("UTC"), 10) as writer:
         columns = ", ".join(f'"{name}" {SQL_TYPES[kind]}' for name, kind in types.items())
         writer.connection.execute(f"CREATE TABLE profiles (user_id VARCHAR, {columns})")
-        marks = ", ".join("?" for _ in range(len(types) + 1))
+        row_marks = f"({', '.join('?' * (len(types) + 1))})"
         content = [[f"u{index:05d}", *row] for index, row in enumerate(rows)]
-        writer.connection.executemany(f"INSERT INTO profiles VALUES ({marks})", content)
+        for start in range(0, len(content), 500):  # many rows a statement: executemany takes a millisecond a row
+            chunk = content[start : start + 500]
+            marks = ", ".join([row_marks] * len(chunk))
+            writer.connection.execute(f"INSERT INTO profiles VALUES {marks}", [value for row in chunk for value in row])
     return store.open()
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner_profile.catalog import Catalog, load_catalog
@@ -42,11 +42,16 @@ def test_an_unknown_tag_has_its_place_and_the_nearest_name(tmp_path: Path) -> No
         ("../s: {where: visits_30d > 1}", "bad-name", "segments/some.yaml:1:1"),
         ("s: visits_30d > 1", "not-a-mapping", "segments/some.yaml:1:1"),
         ("- s", "not-a-mapping", "segments/some.yaml:1:1"),
-        ("s: {where: visits_30d > 1}\ns: {where: visits_30d > 2}", "duplicate-key", "segments/some.yaml:2:1"),
     ],
 )
 def test_every_mistake_has_a_code_and_a_place(tmp_path: Path, text: str, code: str, place: str) -> None:
     assert [(issue.code, issue.where) for issue in issues_of(tmp_path, text)] == [(code, place)]
+
+
+def test_a_name_twice_in_one_file_is_told_with_its_first_line(tmp_path: Path) -> None:
+    issue = issues_of(tmp_path, "s: {where: visits_30d > 1}\ns: {where: visits_30d > 2}")[0]
+    assert (issue.code, issue.where) == ("duplicate-key", "segments/some.yaml:2:1")
+    assert "line 1" in issue.hint
 
 
 def test_a_name_in_two_files_is_told_with_both_places(tmp_path: Path) -> None:
@@ -110,10 +115,17 @@ def test_a_saved_segment_is_read_back_as_it_was(tmp_path: Path) -> None:
 texts = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="\ufeff"), max_size=160)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Catalog]:
+    return opened(tmp_path_factory.mktemp("shop"))
+
+
+@settings(max_examples=40, deadline=None)
 @given(value=texts, purpose=texts, number=st.floats(-1e6, 1e6))
-def test_any_text_survives_the_round_trip(tmp_path: Path, value: str, purpose: str, number: float) -> None:
-    workspace, catalog = opened(tmp_path)
+def test_any_text_survives_the_round_trip(
+    shop: tuple[Workspace, Catalog], value: str, purpose: str, number: float
+) -> None:
+    workspace, catalog = shop
     quoted = value.replace("'", "''")
     condition = parse(f"city = '{quoted}' and not (visits_30d < {number:.6f} or city = 'a {quoted} b')")
     path = save_segment(workspace, NamedSegment("saved", Segment(where=condition, purpose=purpose)))

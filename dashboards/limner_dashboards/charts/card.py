@@ -68,6 +68,8 @@ def reason_bars(reasons: Sequence[tuple[str, float]], reach: float) -> Any:
     figure.update_xaxes(range=[-reach, reach])
     figure.update_yaxes(range=[0.55, len(reasons) + 0.7])
     hide_axis(figure)
+    labels: list[dict[str, Any]] = []
     for place, (title, value) in zip(places, reasons, strict=True):
-        label_row(figure, place, title, f"{'▲' if value >= 0 else '▼'} {signed(value)}")
+        labels += label_row(place, title, f"{'▲' if value >= 0 else '▼'} {signed(value)}")
+    figure.update_layout(annotations=labels)
     return figure

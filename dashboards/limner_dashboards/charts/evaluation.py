@@ -27,7 +27,7 @@ class ScoreBin:
 
 def score_histogram(bins: Sequence[ScoreBin], base_rate: float | None, language: str) -> Any:
     """A figure of how scores are spread: the height is the share of users per step of 5 points, whatever a bin's width."""
-    figure = new_figure(250, margin={"l": 44, "r": 10, "t": 26, "b": 42}, bargap=0)
+    figure = new_figure(250, margin={"l": 60, "r": 10, "t": 26, "b": 42}, bargap=0)
     figure.add_bar(
         x=[100 * (one.low + one.high) / 2 for one in bins],
         width=[100 * (one.high - one.low) for one in bins],
@@ -36,8 +36,9 @@ def score_histogram(bins: Sequence[ScoreBin], base_rate: float | None, language:
         customdata=[[f"{100 * one.low:.0f}–{100 * one.high:.0f} %", count(one.users), percent(one.share)] for one in bins],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} · %{customdata[2]}<extra></extra>",
     )
-    figure.update_xaxes(range=[0, 100], ticksuffix=" %", title_text=say("score", language), showgrid=False)
-    figure.update_yaxes(ticksuffix=" %", title_text=say("share_per_step", language), nticks=5, rangemode="tozero")
+    highest = max([0.2, *(one.high for one in bins), *([base_rate] if base_rate else [])])
+    figure.update_xaxes(range=[0, min(100.0, 110 * highest)], ticksuffix=" %", title_text=say("score", language), showgrid=False)
+    figure.update_yaxes(ticksuffix=" %", title_text=say("share_per_step", language), title_standoff=6, nticks=5, rangemode="tozero")
     if base_rate is not None:
         figure.add_vline(x=100 * base_rate, line={"color": WARM, "dash": "dash", "width": 1.5})
         figure.add_annotation(
@@ -54,11 +55,9 @@ def top_k_chart(points: Mapping[str, Sequence[Point]], metric: str, language: st
     """
     figure = new_figure(
         250,
-        margin={"l": 44, "r": 10, "t": 8, "b": 42},
+        margin={"l": 44, "r": 10, "t": 26, "b": 42},
         hovermode="x unified",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
     )
-    figure.update_layout(showlegend=True, margin_t=44)
     gain = metric == "gain"
     for scorer, rows in points.items():
         colour, dash, marker = SCORER_STYLE.get(scorer, (MUTED, "solid", "circle"))
@@ -68,7 +67,7 @@ def top_k_chart(points: Mapping[str, Sequence[Point]], metric: str, language: st
             figure.add_scatter(
                 x=[100 * row["k"] for row in rows] + [100 * row["k"] for row in reversed(rows)],
                 y=[scale * row["high"] for row in rows] + [scale * row["low"] for row in reversed(rows)],
-                fill="toself", fillcolor="rgba(0,114,178,0.13)", line={"width": 0}, hoverinfo="skip", showlegend=False,
+                mode="lines", fill="toself", fillcolor="rgba(0,114,178,0.13)", line={"width": 0}, hoverinfo="skip", showlegend=False,
             )  # fmt: skip
         figure.add_scatter(
             x=[100 * row["k"] for row in rows],
@@ -89,7 +88,7 @@ def top_k_chart(points: Mapping[str, Sequence[Point]], metric: str, language: st
 
 def calibration_chart(points: Sequence[Point], language: str) -> Any:
     """A figure of outcome rate against mean score in bins of equal size, with 95 % intervals and the diagonal."""
-    figure = new_figure(250, margin={"l": 44, "r": 10, "t": 26, "b": 42})
+    figure = new_figure(250, margin={"l": 60, "r": 10, "t": 26, "b": 42})
     top = 100 * max([0.1, *(max(row["k"], row["high"] or row["value"]) for row in points)]) * 1.04
     figure.add_scatter(x=[0, top], y=[0, top], mode="lines", line={"color": MUTED, "dash": "dash", "width": 1}, hoverinfo="skip")
     figure.add_annotation(
@@ -108,5 +107,5 @@ def calibration_chart(points: Sequence[Point], language: str) -> Any:
         hovertemplate="%{customdata[0]} → %{customdata[1]} (%{customdata[2]}–%{customdata[3]})<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(range=[0, top], ticksuffix=" %", title_text=say("predicted", language), gridcolor=LINE, nticks=6)
-    figure.update_yaxes(range=[0, top], ticksuffix=" %", title_text=say("happened", language), nticks=6)
+    figure.update_yaxes(range=[0, top], ticksuffix=" %", title_text=say("happened", language), title_standoff=6, nticks=6)
     return figure

@@ -17,30 +17,29 @@ def new_figure(height: int, **layout: Any) -> Any:
     """An empty figure of a height in pixels, as wide as its place."""
     import plotly.graph_objects as go
 
-    figure = go.Figure()
-    figure.update_layout(
-        template={},
-        height=height,
-        autosize=True,
-        margin={"l": 4, "r": 4, "t": 6, "b": 6},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 12, "color": INK},
-        hoverlabel={"font": {"family": FONT, "size": 12}, "bgcolor": "white", "bordercolor": LINE},
-        showlegend=False,
-        dragmode=False,
-        **layout,
-    )
     axis = {
         "fixedrange": True,
         "zeroline": False,
         "gridcolor": LINE,
         "linecolor": LINE,
         "tickfont": {"size": 11, "color": MUTED},
+        "title": {"font": {"size": 11, "color": MUTED}},
     }
-    figure.update_xaxes(**axis, title_font={"size": 11, "color": MUTED})
-    figure.update_yaxes(**axis, title_font={"size": 11, "color": MUTED})
-    return figure
+    common = {
+        "template": {},
+        "height": height,
+        "autosize": True,
+        "margin": {"l": 4, "r": 4, "t": 6, "b": 6},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "size": 12, "color": INK},
+        "hoverlabel": {"font": {"family": FONT, "size": 12}, "bgcolor": "white", "bordercolor": LINE},
+        "showlegend": False,
+        "dragmode": False,
+        "xaxis": axis,
+        "yaxis": axis,
+    }
+    return go.Figure(layout={**common, **layout})
 
 
 def hide_axis(figure: Any, *, x: bool = True, y: bool = True) -> None:
@@ -51,13 +50,15 @@ def hide_axis(figure: Any, *, x: bool = True, y: bool = True) -> None:
         figure.update_yaxes(visible=False)
 
 
-def label_row(figure: Any, at: float, label: str, value: str, *, width: int = 34, muted: bool = False) -> None:
-    """Write a label at the left and a value at the right, above the bar at height `at`."""
+def label_row(at: float, label: str, value: str, *, width: int = 34, muted: bool = False) -> list[dict[str, Any]]:
+    """The annotations that write a label at the left and a value at the right, above the bar at height `at`."""
     colour = MUTED if muted else INK
     common = {"y": at + 0.36, "xref": "paper", "showarrow": False, "yanchor": "middle", "yref": "y"}
-    text = escape(shorten(label, width))
-    figure.add_annotation(x=0, text=text, xanchor="left", font={"size": 12, "color": colour}, hovertext=escape(label), **common)
-    figure.add_annotation(x=1, text=escape(value), xanchor="right", font={"size": 12, "color": colour}, **common)
+    font = {"size": 12, "color": colour}
+    return [
+        {**common, "x": 0, "text": escape(shorten(label, width)), "xanchor": "left", "font": font, "hovertext": escape(label)},
+        {**common, "x": 1, "text": escape(value), "xanchor": "right", "font": font},
+    ]
 
 
 def escape(text: str) -> str:

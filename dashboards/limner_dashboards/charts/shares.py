@@ -21,8 +21,8 @@ class Bar:
     kind: Literal["value", "other", "unknown"] = "value"
 
 
-def share_bars(bars: Sequence[Bar], width: int = 34) -> Any:
-    """A figure of horizontal bars, each with its label and share above; the bar for unknown is hatched."""
+def share_bars(bars: Sequence[Bar], width: int = 34, values: Sequence[str] = ()) -> Any:
+    """A figure of horizontal bars, each with its label and share (or its text in `values`) above; unknown is hatched."""
     figure = new_figure(ROW * max(len(bars), 1) + 10, bargap=0)
     places = list(range(len(bars), 0, -1))
     largest = max((bar.share for bar in bars), default=1.0) or 1.0
@@ -50,19 +50,14 @@ def share_bars(bars: Sequence[Bar], width: int = 34) -> Any:
     figure.update_yaxes(range=[0.55, len(bars) + 0.7])
     figure.update_xaxes(range=[0, largest])
     hide_axis(figure)
+    labels: list[dict[str, Any]] = []
     for place, bar in zip(places, bars, strict=True):
-        label_row(figure, place, bar.label, percent(bar.share), width=width, muted=bar.kind != "value")
+        labels += label_row(place, bar.label, values[len(bars) - place] if values else percent(bar.share), width=width, muted=bar.kind != "value")
+    figure.update_layout(annotations=labels)
     return figure
 
 
 def size_bars(sizes: Sequence[tuple[str, int, float]]) -> Any:
     """A figure of audiences: `(title, users, share of all)`, labelled with both."""
-    figure = share_bars([Bar(title, users, share) for title, users, share in sizes], width=64)
-    for annotation in figure.layout.annotations[1::2]:
-        annotation.text = ""
-    for place, (_, users, share) in zip(range(len(sizes), 0, -1), sizes, strict=True):
-        figure.add_annotation(
-            x=1, y=place + 0.36, xref="paper", xanchor="right", yanchor="middle", showarrow=False,
-            text=f"<b>{count(users)}</b> · {percent(share)}",
-        )  # fmt: skip
-    return figure
+    bars = [Bar(title, users, share) for title, users, share in sizes]
+    return share_bars(bars, width=64, values=[f"{count(bar.users)} · {percent(bar.share)}" for bar in bars])

@@ -21,6 +21,7 @@ from limner_dashboards.elements import (
 )
 from limner_dashboards.formatting import count, decimals, percent
 from limner_dashboards.pages.base import PAGES, Page
+from limner_dashboards.theme import SCORER_STYLE
 from limner_dashboards.view import Reader, Visit
 from limner_dashboards.words import say
 
@@ -166,7 +167,7 @@ def _scenarios(visit: Visit) -> list[Any]:
     waiting = [name for name in order if name not in scored]
     if waiting:
         lines = [empty_state(say("untrained", language, name=name)) for name in waiting]
-        panels.append(panel(say("scores", language) if not panels else ", ".join(visit.view.scenarios[name].scenario.title.of(language) for name in waiting), *lines))
+        panels.append(panel(say("not_trained", language), *lines))
     return panels
 
 
@@ -204,6 +205,7 @@ def _scenario(visit: Visit, name: str, title: str) -> Any:
     users, outcomes = value("lightgbm", "users"), value("lightgbm", "outcomes")
     return panel(
         title,
+        _legend(scorers, language),
         html.Div(charts, className="charts"),
         _score_table(table, language),
         hint=say("on_holdout", language, users=count(users), outcomes=count(outcomes), rate=percent(base or 0.0)),
@@ -211,8 +213,19 @@ def _scenario(visit: Visit, name: str, title: str) -> Any:
     )
 
 
+def _legend(scorers: list[str], language: str) -> Any:
+    from dash import html
+
+    entries = []
+    for scorer in scorers:
+        colour, dash, _ = SCORER_STYLE[scorer]
+        line = html.Span(className="swatch", style={"borderTopColor": colour, "borderTopStyle": {"dash": "dashed", "dot": "dotted"}.get(dash, "solid")})
+        entries.append(html.Span([line, say(scorer, language)]))
+    return html.Div(entries, className="legend")
+
+
 def _interval(rows: Any) -> str:
-    return next((f"{row['low']:.3f}–{row['high']:.3f}" for row in rows if row["low"] is not None), "–")
+    return next((f"{row['low']:.3f}–{row['high']:.3f}" for row in rows if row["low"] is not None and row["low"] < row["high"]), "–")
 
 
 def _score_table(rows: list[dict[str, Any]], language: str) -> Any:
@@ -236,7 +249,7 @@ def _score_table(rows: list[dict[str, Any]], language: str) -> Any:
 
 
 def _runs(visit: Visit) -> Any:
-    import dash_mantine_components as dmc
+    from dash import html
 
     language, snapshot = visit.language, visit.opened
     runs = snapshot.rows(
@@ -250,14 +263,10 @@ def _runs(visit: Visit) -> Any:
     if snapshot.columns("rejects"):
         rejects = snapshot.rows("SELECT source, reason, count(*) AS rows FROM rejects GROUP BY ALL ORDER BY rows DESC, source LIMIT 200")
     reject_columns = [text_column("source", say("source", language), 90), text_column("reason", say("reason", language), 160), number_column("rows", say("rows", language), width=80)]
-    return dmc.SimpleGrid(
+    return html.Div(
         [
-            panel(say("runs", language), grid(columns, runs, language, 320), style={"minWidth": 0}),
-            panel(
-                say("rejects", language),
-                grid(reject_columns, rejects, language, 320) if rejects else empty_state(say("no_rejects", language)),
-                style={"minWidth": 0},
-            ),
+            panel(say("runs", language), grid(columns, runs, language, 340)),
+            panel(say("rejects", language), grid(reject_columns, rejects, language, 340) if rejects else empty_state(say("no_rejects", language))),
         ],
-        cols={"base": 1, "lg": 2},
+        className="stack",
     )

@@ -18,7 +18,7 @@ def sql(
     directory: Dir = Path("."),
     snapshot: SnapshotId = None,
     style: Style = "table",
-    seconds: Annotated[float, typer.Option("--timeout", help="Stop the query after so many seconds.")] = 60.0,
+    seconds: Annotated[float, typer.Option("--timeout", min=0, help="Stop the query after so many seconds.")] = 60.0,
 ) -> None:
     """Run one read-only SELECT against a snapshot."""
     from limner.output import print_rows

@@ -23,7 +23,7 @@ TYPES: dict[str, FieldType] = {
 }  # fmt: skip
 CITIES = ["上海", "a,b", 'say "hi"', "two\nlines", "=1+1", "", None, "é|;\t"]
 ROWS: list[list[Any]] = [
-    [index / 3, CITIES[index % len(CITIES)], [True, False, None][index % 3], date(2000, 1, 1 + index % 9), datetime(2025, 1, 1, 8, index)]
+    [index / 3, CITIES[index % len(CITIES)], [True, False, None][index % 3], date(2000, 1, 1 + index % 9), f"2025-01-01 08:{index:02d}:00"]
     for index in range(60)
 ]  # fmt: skip
 CATALOG = make_catalog(TYPES)

@@ -1,0 +1,75 @@
+"""The overview's aggregates against counts made by hand on the rows themselves."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from limner.project import Project
+from limner_dashboards.distributions import main_tags, read_distribution, read_score_bins
+
+
+def test_the_shares_of_every_tag_add_up_to_all_users(reading_project: Project) -> None:
+    with reading_project.store.open() as snapshot:
+        users = snapshot.value("SELECT count(*) FROM profiles")
+        for name, entry in reading_project.catalog.tags.items():
+            bars = read_distribution(snapshot, entry, "en", 10)
+            assert sum(bar.users for bar in bars) == users, name
+            assert sum(bar.share for bar in bars) == pytest.approx(1.0), name
+
+
+def test_unknown_is_shown_and_counted_right(reading_project: Project) -> None:
+    with reading_project.store.open() as snapshot:
+        frame = snapshot.frame("SELECT gender, days_since_login FROM profiles")
+        for name in ("gender", "days_since_login"):
+            bars = read_distribution(snapshot, reading_project.catalog[name], "zh", 10)
+            assert (bars[-1].kind, bars[-1].label, bars[-1].users) == ("unknown", "未知", int(frame[name].isna().sum()))
+
+
+def test_values_are_counted_as_pandas_counts_them(reading_project: Project) -> None:
+    with reading_project.store.open() as snapshot:
+        counted = snapshot.frame("SELECT gender FROM profiles")["gender"].value_counts()
+        bars = {bar.label: bar.users for bar in read_distribution(snapshot, reading_project.catalog["gender"], "en", 10)}
+    assert {name: bars[name] for name in ("female", "male")} == {"female": int(counted["female"]), "male": int(counted["male"])}
+
+
+def test_bands_of_whole_numbers_hold_what_their_names_say(reading_project: Project) -> None:
+    with reading_project.store.open() as snapshot:
+        values = snapshot.frame("SELECT login_count_90d FROM profiles")["login_count_90d"]
+        bars = read_distribution(snapshot, reading_project.catalog["login_count_90d"], "en", 10)
+    for bar in bars:
+        if bar.label.startswith("≥ "):
+            expected = int((values >= int(bar.label[2:])).sum())
+        else:
+            low, high = (int(part) for part in re.fullmatch(r"(\d+)(?:–(\d+))?", bar.label).groups(default=bar.label.split("–")[0]))  # type: ignore[union-attr]
+            expected = int(values.between(low, high).sum())
+        assert bar.users == expected, bar.label
+    assert len(bars) >= 3
+
+
+def test_small_groups_are_never_shown_alone(reading_project: Project) -> None:
+    with reading_project.store.open() as snapshot:
+        for name in ("city", "device", "gender", "login_count_30d", "age"):
+            bars = read_distribution(snapshot, reading_project.catalog[name], "en", 400)
+            assert all(bar.users >= 400 for bar in bars if bar.kind != "unknown"), name
+
+
+def test_score_bins_hold_all_scored_users_and_no_small_group(reading_project: Project) -> None:
+    with reading_project.store.open() as snapshot:
+        bins = read_score_bins(snapshot, "churn", 25)
+        scores = snapshot.frame("SELECT score FROM scores WHERE scenario = 'churn'")["score"]
+        assert read_score_bins(snapshot, "membership", 25) == []
+    assert sum(one.users for one in bins) == len(scores)
+    assert all(one.users >= 25 for one in bins)
+    for one in bins:
+        assert one.users == int(((scores >= one.low - 1e-9) & (scores < one.high - 1e-9)).sum())
+
+
+def test_main_tags_are_known_various_and_few(reading_project: Project) -> None:
+    with reading_project.store.open() as snapshot:
+        names = main_tags(snapshot, reading_project.catalog)
+    assert len(names) == len(set(names)) == 12
+    assert {"gender", "channel", "days_since_login"} <= set(names)
+    assert len({name for name in names if name.startswith("login_count")}) == 1
+    assert not any(name.endswith("_score") for name in names)

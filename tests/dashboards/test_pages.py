@@ -1,0 +1,206 @@
+"""What each page holds, in both languages, on a trained workspace and on ones that lack something."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plotly.utils import PlotlyJSONEncoder
+
+from limner.project import Project, Silent, build, open_project
+from limner_dashboards.app import create_app, draw_page
+from limner_dashboards.pages.base import PAGES
+from limner_dashboards.pages.insights import rule_panel, save_card
+from limner_dashboards.pages.segments import measure_text
+from limner_dashboards.shell import navigation
+from limner_dashboards.view import Reader
+from limner_explain.cards import read_cards
+from limner_samples.workspaces import make_workspace
+
+PATHS = ("/", "/segments", "/segments/active_readers", "/insights", "/insights/churn", "/insights/sharing", "/nowhere", "/segments/nobody", "/insights/nothing")
+
+
+def words_of(component: Any) -> Iterator[str]:
+    """Every text in a tree of components."""
+    if isinstance(component, str):
+        yield component
+    elif isinstance(component, list | tuple):
+        for child in component:
+            yield from words_of(child)
+    elif component is not None and not isinstance(component, int | float | dict):
+        for name in ("children", "title", "label", "rowData"):
+            yield from words_of(getattr(component, name, None))
+
+
+def page(reader: Reader, path: str, language: str = "en") -> tuple[str, str]:
+    """All words of a page, and its browser title."""
+    content, _, _, title = draw_page(reader, {kind.PATH: kind() for _, kind in PAGES}, path, language, navigation)
+    json.dumps(content, cls=PlotlyJSONEncoder)
+    return " ".join(words_of(content)), title
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_can_be_drawn_and_sent(reader: Reader, path: str, language: str) -> None:
+    text, title = page(reader, path, language)
+    assert text.strip()
+    assert title.endswith(" · Limner")
+
+
+def test_the_overview_names_the_snapshot_and_counts_its_users(reader: Reader, reading_project: Project) -> None:
+    text, _ = page(reader, "/")
+    assert str(reading_project.store.current_id()) in text
+    assert "8,000" in text
+    assert "limner scenarios train membership" in text
+    assert "LightGBM" in text
+
+
+def test_a_segment_page_shows_the_exact_size_and_its_condition(reader: Reader, reading_project: Project) -> None:
+    with reading_project.store.open() as snapshot:
+        size = snapshot.value("SELECT count(*) FROM profiles WHERE login_count_30d >= 1")
+    text, title = page(reader, "/segments/active_readers")
+    assert f"{size:,}" in text
+    assert "login_count_30d >= 1" in text
+    assert title == "Active readers · Limner"
+    assert "活跃读者" in page(reader, "/segments/active_readers", "zh")[0]
+
+
+def test_the_cards_say_what_the_snapshot_says(reader: Reader, reading_project: Project) -> None:
+    with reading_project.store.open() as snapshot:
+        cards = read_cards(snapshot, "churn")
+    text, _ = page(reader, "/insights/churn")
+    assert cards
+    for card in cards:
+        assert card["sentence_en"] in text
+        assert card["condition"] in text
+        assert f"{card['size']:,} users now" in text
+    assert "CRM status" in text, "the leaking tag is told"
+    assert all(card["sentence_zh"] in page(reader, "/insights/churn", "zh")[0] for card in cards)
+
+
+def test_dropped_rules_say_why_in_words(reader: Reader) -> None:
+    with reader.visit("en") as visit:
+        table = list(words_of(rule_panel(visit, "churn", "dropped")))
+        rows = rule_panel(visit, "churn", "dropped").children[-1].rowData
+    assert "Why" not in table
+    assert rows
+    assert all(row["why"] and "-" not in row["why"].replace("near-", "") for row in rows)
+
+
+def test_names_in_an_address_cannot_do_harm(reader: Reader) -> None:
+    text, _ = page(reader, "/segments/x'; DROP TABLE profiles --")
+    assert "There is no segment called" in text
+    assert "There is no page here" in page(reader, "/segments/a/b")[0]
+
+
+def test_a_condition_is_measured_as_it_is_typed(reader: Reader) -> None:
+    with reader.visit("en") as visit:
+        error, content = measure_text(visit, "age >= 30 and push_enabled = true")
+        expected = visit.opened.value("SELECT count(*) FROM profiles WHERE age >= 30 AND push_enabled")
+        assert error is None
+        assert f"{expected:,}" in " ".join(words_of(content))
+        error, content = measure_text(visit, "agee >= 30")
+        assert content is None
+        assert "did you mean 'age'?" in " ".join(words_of(error))
+        error, content = measure_text(visit, "age >=")
+        assert content is None
+        assert " ".join(words_of(error)).strip()
+        error, content = measure_text(visit, "   ")
+        assert error is None
+
+
+def test_saving_a_card_keeps_its_promise_and_refuses_a_second_time(reading_copy: Path, reader_of: Callable[[Path], Reader]) -> None:
+    reader = reader_of(reading_copy)
+    with reader.visit() as visit:
+        card = read_cards(visit.opened, "churn")[0]
+    error, told, name = save_card(reader.view(), card["id"], "at_risk", "en")
+    assert error is None
+    assert name == "at_risk"
+    assert f"{card['size']:,} users, as promised." in " ".join(words_of(told["message"]))
+    text, _ = page(reader, "/segments/at_risk")
+    assert f"{card['size']:,}" in text
+    assert "as promised on the card" in text
+    assert "Saved as at_risk" in page(reader, "/insights/churn")[0]
+    error, told, name = save_card(reader.view(), card["id"], "at_risk", "en")
+    assert error is not None
+    assert "exists already" in error
+    assert name is None
+    assert told["title"] == "⚠ Not saved"
+    assert save_card(reader.view(), card["id"], "no good", "en")[0] is not None
+    assert save_card(reader.view(), "churn-none", "other", "en")[0] is not None
+
+
+def test_a_card_can_be_refused_while_somebody_else_writes(reading_copy: Path, reader_of: Callable[[Path], Reader]) -> None:
+    from filelock import FileLock
+
+    reader = reader_of(reading_copy)
+    with reader.visit() as visit:
+        card = read_cards(visit.opened, "churn")[0]
+    with FileLock(reading_copy / ".limner" / "lock", is_singleton=False):
+        error, told, _ = save_card(reader.view(), card["id"], "at_risk", "zh")
+    assert error is not None
+    assert told["title"] == "⚠ 未保存"
+    assert not (reading_copy / "segments" / "at_risk.yaml").exists()
+
+
+def test_a_segment_newer_than_the_snapshot_is_measured_and_said_to_be_so(reading_copy: Path, reader_of: Callable[[Path], Reader]) -> None:
+    (reading_copy / "segments" / "young.yaml").write_text("young: {where: age < 25}\n", encoding="utf-8")
+    (reading_copy / "tags" / "more.yaml").write_text("login_count_14d: {kind: count, event: login, window: 14d}\n", encoding="utf-8")
+    (reading_copy / "segments" / "fresh.yaml").write_text("fresh: {where: login_count_14d >= 1}\n", encoding="utf-8")
+    reader = reader_of(reading_copy)
+    assert "is not in snapshot" in page(reader, "/segments/young")[0]
+    text, _ = page(reader, "/segments/fresh")
+    assert "login_count_14d is not in snapshot" in text
+    assert page(reader, "/")[0]
+    assert page(reader, "/segments")[0]
+    with reader.visit("en") as visit:
+        assert "limner build" in str(measure_text(visit, "login_count_14d >= 1")[0])
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace without a snapshot."""
+    root = tmp_path_factory.mktemp("untrained")
+    make_workspace("reading", root)
+    return root
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_before_the_first_build_every_page_says_what_to_type(untrained: Path, reader_of: Callable[[Path], Reader], path: str) -> None:
+    text, _ = page(reader_of(untrained), path)
+    assert "limner build" in text or path == "/nowhere"
+
+
+def test_before_training_the_pages_say_what_to_type(untrained: Path, tmp_path: Path, reader_of: Callable[[Path], Reader]) -> None:
+    import shutil
+
+    root = tmp_path / "built"
+    shutil.copytree(untrained, root)
+    build(open_project(root), None, Silent())
+    reader = reader_of(root)
+    assert "limner scenarios train churn" in page(reader, "/")[0]
+    assert "limner scenarios train churn" in page(reader, "/insights/churn")[0]
+    assert page(reader, "/segments/active_readers")[0]
+    for file in (root / "segments").glob("*.yaml"):
+        file.unlink()
+    for file in (root / "scenarios").glob("*.yaml"):
+        file.unlink()
+    build(open_project(root), None, Silent())
+    assert "segments/*.yaml" in page(reader, "/")[0]
+    assert "scenarios/*.yaml" in page(reader, "/insights")[0]
+    assert "segments/*.yaml" in page(reader, "/segments")[0]
+
+
+def test_the_server_forbids_other_hosts_and_serves_its_own_assets(reading_project: Project) -> None:
+    client = create_app(lambda: reading_project).server.test_client()
+    answer = client.get("/segments")
+    assert answer.status_code == 200
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    body = answer.get_data(as_text=True)
+    assert "http://" not in body.replace("http://www.w3.org", "")
+    assert "https://" not in body
+    assert client.get("/assets/limner.css").status_code == 200
