@@ -6,6 +6,7 @@ value to the log-odds of the score. Imports floors 1 and 2.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +118,10 @@ def explain_user(model: ScoringModel, row: pd.DataFrame) -> UserReasons:
     """
     import shap
 
-    explainer = shap.TreeExplainer(model.booster)
-    by_column = explainer.shap_values(model.encoding.encode(row))
+    with warnings.catch_warnings():
+        # shap tells at every call that the shape of its answer for LightGBM changed long ago.
+        warnings.filterwarnings("ignore", message="LightGBM binary classifier", category=UserWarning)
+        by_column = shap.TreeExplainer(model.booster).shap_values(model.encoding.encode(row))
     values = model.encoding.sum_by_tag(by_column)[0] * model.calibration.slope
     log_odds = float(model.log_odds(row)[0])
     if abs(model.base_value + float(values.sum()) - log_odds) > 1e-6:

@@ -24,7 +24,7 @@ def card_sentence(rule: JudgedRule, named: NamedScenario, catalog: Catalog) -> T
     )
     chinese = (
         f"满足“{sentence_of(rule.predicate, 'zh', catalog)}”的用户，{outcome.of('zh')}的可能性是平均水平的{times(rule.lift, 'zh')}"
-        f"（{rate}，平均为 {base}；提升度 {lift}，95% 置信区间 {low} 至 {high}）。"
+        f"（{rate.replace(' ', '')}，平均为 {base.replace(' ', '')}；提升度 {lift}，95% 置信区间 {low} 至 {high}）。"
     )
     return Title(en=english, zh=chinese)
 

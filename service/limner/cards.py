@@ -64,20 +64,25 @@ def print_cards(project: Project, scenario: str | None, language: str | None = N
 
 def _panel(card: dict[str, Any], language: str) -> Panel:
     body: list[Any] = [Text(card["sentence_zh"] if language == "zh" else card["sentence_en"])]
+    chinese = language == "zh"
+    lift = f"{card['lift']:.2f} ({card['lift_low']:.2f}–{card['lift_high']:.2f})"
+    size, outcomes, users, support = card["size"], card["holdout_outcomes"], card["holdout_users"], card["support"]
     numbers = (
-        f"now {card['size']:,} users · hold-out {card['holdout_outcomes']:,} of {card['holdout_users']:,} "
-        f"({card['support']:.1%} of the population) · lift {card['lift']:.2f} ({card['lift_low']:.2f}–{card['lift_high']:.2f})"
+        f"当前 {size:,} 人 · 留出集 {users:,} 人中 {outcomes:,} 人（占人群 {support:.1%}）· 提升度 {lift}"
+        if chinese
+        else f"now {size:,} users · hold-out {outcomes:,} of {users:,} ({support:.1%} of the population) · lift {lift}"
     )
     body.append(Text(numbers, style="cyan"))
     if card["reasons"]:
         reasons = " · ".join(
             f"{_title(reason['title'], language)} {reason['contribution']:+.2f}" for reason in card["reasons"]
         )
-        body.append(Text(f"reasons (log-odds above average): {reasons}", style="dim"))
+        body.append(Text(f"{'原因（高于平均的对数几率）' if chinese else 'reasons (log-odds above average)'}: {reasons}", style="dim"))
     body += [Text(f"! {_title(warning, language)}", style="yellow") for warning in card["warnings"]]
     body.append(Text(f"where: {card['condition']}", style="dim"))
-    style = "red" if card["direction"] == "raises" else "green"
-    return Panel(Group(*body), title=f"{card['id']}", title_align="left", border_style=style)
+    # Orange and blue, with a sign: a reader who cannot tell the colours apart still sees which is which.
+    style, sign = ("dark_orange", "▲") if card["direction"] == "raises" else ("blue", "▼")
+    return Panel(Group(*body), title=f"{sign} {card['id']}", title_align="left", border_style=style)
 
 
 def _title(title: dict[str, str], language: str) -> str:

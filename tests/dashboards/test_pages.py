@@ -148,16 +148,16 @@ def test_a_card_can_be_refused_while_somebody_else_writes(reading_copy: Path, re
 
 def test_a_segment_newer_than_the_snapshot_is_measured_and_said_to_be_so(reading_copy: Path, reader_of: Callable[[Path], Reader]) -> None:
     (reading_copy / "segments" / "young.yaml").write_text("young: {where: age < 25}\n", encoding="utf-8")
-    (reading_copy / "tags" / "more.yaml").write_text("login_count_14d: {kind: count, event: login, window: 14d}\n", encoding="utf-8")
-    (reading_copy / "segments" / "fresh.yaml").write_text("fresh: {where: login_count_14d >= 1}\n", encoding="utf-8")
+    (reading_copy / "tags" / "more.yaml").write_text("login_count_33d: {kind: count, event: login, window: 33d}\n", encoding="utf-8")
+    (reading_copy / "segments" / "fresh.yaml").write_text("fresh: {where: login_count_33d >= 1}\n", encoding="utf-8")
     reader = reader_of(reading_copy)
     assert "is not in snapshot" in page(reader, "/segments/young")[0]
     text, _ = page(reader, "/segments/fresh")
-    assert "login_count_14d is not in snapshot" in text
+    assert "login_count_33d is not in snapshot" in text
     assert page(reader, "/")[0]
     assert page(reader, "/segments")[0]
     with reader.visit("en") as visit:
-        assert "limner build" in str(measure_text(visit, "login_count_14d >= 1")[0])
+        assert "limner build" in str(measure_text(visit, "login_count_33d >= 1")[0])
 
 
 @pytest.fixture(scope="module")

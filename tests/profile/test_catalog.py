@@ -114,7 +114,12 @@ def test_names_are_unique_across_files_and_without_regard_to_case(lay: Lay) -> N
 
 
 def test_one_bad_file_does_not_hide_the_others(lay: Lay) -> None:
-    bad = {"tags/a.yaml": "n: [\n", "tags/b.yaml": b"n: \xff\n", "tags/c.yaml": "", "tags/d.yaml": "n: {kind: x}\n"}
+    bad: dict[str, str | bytes] = {
+        "tags/a.yaml": "n: [\n",
+        "tags/b.yaml": b"n: \xff\n",
+        "tags/c.yaml": "",
+        "tags/d.yaml": "n: {kind: x}\n",
+    }
     workspace = open_workspace(lay({**FILES, **bad, "tags/e.yaml": "m: {kind: count, event: read}\n"}))
     catalog, issues = read_catalog(workspace, workspace.schema)
     assert list(catalog.tags) == ["m"]

@@ -24,7 +24,7 @@ class Outer(Definition):
     inner: Inner | None = None
     inners: dict[str, Inner] = {}
     words: str | tuple[str, ...] = ()
-    amount: float = Field(1, ge=0)
+    amount: float = Field(default=1, ge=0)
 
 
 def read(folder: Path, text: str | bytes) -> Document:

@@ -363,7 +363,7 @@ lines = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(lines, min_size=1, max_size=2), st.booleans())
 def test_every_row_is_kept_merged_or_rejected(lay: Lay, contents: list[list[tuple[str, ...]]], keep: bool) -> None:
     def quoted(cell: str) -> str:

@@ -13,9 +13,9 @@ import pytest
 import sqlglot
 import yaml
 
-from limner_profile.catalog import TAG_KINDS, load_catalog
+from limner_profile.catalog import load_catalog
 from limner_profile.compiler import compile_profiles
-from limner_profile.tags.base import Example
+from limner_profile.tags.base import TAG_KINDS, Example
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import open_workspace
 

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from limner_profile.catalog import TAG_KINDS
+from limner_profile import tags as tag_modules
 from limner_profile.compiler import compile_profiles
 from limner_profile.sources import EVENT_FIELDS
-from limner_profile.tags.base import Tag
+from limner_profile.tags.base import TAG_KINDS, Tag
 from limner_profile.workspace import Schema
+
+TAG_KINDS.discover(tag_modules)
 
 ZONES = ("Asia/Shanghai", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe")
 # The days on which clocks change in one of the zones, and the edges of February and of the year.
@@ -173,7 +175,7 @@ def computed(connection: duckdb.DuckDBPyConnection, case: Case, *names_of: str) 
     return {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in cursor.fetchall()}
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=90, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases())
 def test_kinds_agree_with_the_oracle(connection: duckdb.DuckDBPyConnection, case: Case) -> None:
     assert computed(connection, case) == expected(case)
