@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import limner_dashboards.pages as page_modules
+from limner_dashboards.callbacks import answer
 from limner_dashboards.pages.base import PAGES, Page
 from limner_dashboards.view import Reader, View
 from limner_dashboards.words import say
@@ -25,7 +26,8 @@ _LOG = logging.getLogger(__name__)
 # Dash and plotly write styles and small scripts into the page; nothing may come from, or go to, another host.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
 
 
@@ -38,12 +40,14 @@ def create_app(load: Callable[[], View]) -> dash.Dash:
     import dash
     import dash_ag_grid  # noqa: F401 - Dash serves the scripts of what is imported before the application is made
     import dash_mantine_components  # noqa: F401
+    import plotly.graph_objects  # noqa: F401 - slow to import: better now than while the first reader waits
+    import scipy.stats  # noqa: F401
     from dash import Input, Output
 
     from limner_dashboards.shell import lay_out, navigation
 
     reader = Reader(load)
-    app = dash.Dash(
+    app: Any = dash.Dash(
         "limner_dashboards",
         title="Limner",
         update_title="",
@@ -56,7 +60,8 @@ def create_app(load: Callable[[], View]) -> dash.Dash:
     app.server.after_request(_add_headers)
     pages = {page.PATH: page for page in (kind() for _, kind in PAGES)}
 
-    @app.callback(
+    @answer(
+        app,
         Output("page", "children"),
         Output("navigation", "children"),
         Output("workspace-title", "children"),
@@ -94,7 +99,8 @@ def create_app(load: Callable[[], View]) -> dash.Dash:
     )
     for page in pages.values():
         page.register(app, reader)
-    return app
+    made: dash.Dash = app
+    return made
 
 
 def draw_page(
@@ -112,7 +118,10 @@ def draw_page(
         if page is None or "/" in name:
             content, title = panel(say("not_found", language), empty_state(say("not_found_hint", language))), "404"
         elif visit.snapshot is None:
-            content, title = panel(say("no_snapshot", language), empty_state(say("no_snapshot_hint", language))), page.title(visit, name)
+            content, title = (
+                panel(say("no_snapshot", language), empty_state(say("no_snapshot_hint", language))),
+                page.title(visit, name),
+            )
         else:
             content, title = page.draw(visit, name), page.title(visit, name)
     return content, links, workspace_title, f"{title} · Limner"
@@ -125,7 +134,9 @@ def _tell_failure(error: Exception) -> None:
     from limner_dashboards.notices import notice
 
     _LOG.error("a callback failed", exc_info=error)
-    set_props("notifications", {"sendNotifications": [notice(say("failed", "en"), say("failed_hint", "en"), good=False)]})
+    set_props(
+        "notifications", {"sendNotifications": [notice(say("failed", "en"), say("failed_hint", "en"), good=False)]}
+    )
 
 
 def _add_headers(response: Any) -> Any:

@@ -34,7 +34,9 @@ def read_distribution(snapshot: Snapshot, entry: CatalogTag, language: str, min_
     return _bars(found, users, entry, language, min_group)
 
 
-def _bars(found: Sequence[tuple[str | None, int]], users: int, entry: CatalogTag, language: str, min_group: int) -> list[Bar]:
+def _bars(
+    found: Sequence[tuple[str | None, int]], users: int, entry: CatalogTag, language: str, min_group: int
+) -> list[Bar]:
     bars: list[Bar] = []
     other = 0
     for value, number in found:
@@ -64,7 +66,9 @@ def _value_title(entry: CatalogTag, value: str, language: str) -> str:
 
 
 def _groups(snapshot: Snapshot, expression: str) -> list[tuple[str | None, int]]:
-    rows = snapshot.rows(f"SELECT {expression} AS value, count(*) AS users FROM profiles GROUP BY 1 ORDER BY users DESC, value")
+    rows = snapshot.rows(
+        f"SELECT {expression} AS value, count(*) AS users FROM profiles GROUP BY 1 ORDER BY users DESC, value"
+    )
     return [(row["value"], int(row["users"])) for row in rows]
 
 
@@ -74,7 +78,9 @@ def _bands(snapshot: Snapshot, name: str) -> list[tuple[str | None, int]]:
     lowest = snapshot.value(f"SELECT min({column}) FROM profiles")
     if lowest is None:
         return [(None, int(snapshot.value("SELECT count(*) FROM profiles")))]
-    heavy = bool(snapshot.value(f"SELECT count(*) FILTER (WHERE {column} = ?) >= 0.15 * count({column}) FROM profiles", [lowest]))
+    heavy = bool(
+        snapshot.value(f"SELECT count(*) FILTER (WHERE {column} = ?) >= 0.15 * count({column}) FROM profiles", [lowest])
+    )
     rest = f"{column} > {float(lowest)!r}" if heavy else "TRUE"
     inner = [0.25, 0.5, 0.75] if heavy else [0.2, 0.4, 0.6, 0.8]
     first, quantiles, highest, whole = (
@@ -82,7 +88,7 @@ def _bands(snapshot: Snapshot, name: str) -> list[tuple[str | None, int]]:
             f"SELECT min({column}) AS first, quantile_disc({column}, {inner}) AS edges, max({column}) AS highest, "
             f"bool_and({column} = round({column})) AS whole FROM profiles WHERE {rest}"
         )[0]
-    ).values()  # fmt: skip
+    ).values()
     start = [float(lowest)]
     if first is not None:
         start += [float(first)] if heavy else []
@@ -98,7 +104,7 @@ def _bands(snapshot: Snapshot, name: str) -> list[tuple[str | None, int]]:
 def round_edge(edge: float, *, whole: bool) -> float:
     """The round number nearest to a quantile, so that bands read well; small whole numbers stay as they are.
 
-    >>> round_edge(146, whole=True), round_edge(7, whole=True), round_edge(0.2934, whole=False)
+    >>> round_edge(146.0, whole=True), round_edge(7.0, whole=True), round_edge(0.2934, whole=False)
     (150.0, 7.0, 0.3)
     """
     if edge == 0 or (whole and abs(edge) < 10):
@@ -164,7 +170,9 @@ def main_tags(snapshot: Snapshot, catalog: Catalog, limit: int = 12) -> list[str
     """
     known = {
         row["name"]: row
-        for row in snapshot.rows("SELECT name, type, window_text FROM tags WHERE coverage > 0 AND kind <> 'score' AND distinct_values > 1")
+        for row in snapshot.rows(
+            "SELECT name, type, window_text FROM tags WHERE coverage > 0 AND kind <> 'score' AND distinct_values > 1"
+        )
         if row["name"] in catalog
     }
     described = [name for name, row in known.items() if row["type"] in ("category", "boolean")]
@@ -173,7 +181,10 @@ def main_tags(snapshot: Snapshot, catalog: Catalog, limit: int = 12) -> list[str
         for row in snapshot.rows("SELECT tag, max(mean_abs_contribution) AS weight FROM importances GROUP BY tag"):
             weight[row["tag"]] = float(row["weight"])
     order = list(known)
-    numbers = sorted((name for name, row in known.items() if row["type"] == "number"), key=lambda name: (-weight.get(name, 0.0), order.index(name)))
+    numbers = sorted(
+        (name for name, row in known.items() if row["type"] == "number"),
+        key=lambda name: (-weight.get(name, 0.0), order.index(name)),
+    )
     chosen: list[str] = []
     families: set[Any] = set()
     for name in numbers:

@@ -6,14 +6,25 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from limner_dashboards.terms import explain
 from limner_dashboards.theme import ACCENT, FONT, INK, LINE
-from limner_dashboards.words import explain, say
+from limner_dashboards.words import say
 from limner_profile.errors import UserError
 
-GRAPH_CONFIG: Mapping[str, Any] = {"displayModeBar": False, "responsive": True, "scrollZoom": False, "doubleClick": False}
+GRAPH_CONFIG: Any = {"displayModeBar": False, "responsive": True, "scrollZoom": False, "doubleClick": False}
 
 
-_GRID_THEME = json.dumps({"fontFamily": FONT, "fontSize": 13, "headerFontWeight": 600, "accentColor": ACCENT, "foregroundColor": INK, "borderColor": LINE, "headerBackgroundColor": "#f6f8fa"})
+_GRID_THEME = json.dumps(
+    {
+        "fontFamily": FONT,
+        "fontSize": 13,
+        "headerFontWeight": 600,
+        "accentColor": ACCENT,
+        "foregroundColor": INK,
+        "borderColor": LINE,
+        "headerBackgroundColor": "#f6f8fa",
+    }
+)
 
 
 def term(key: str, language: str, text: str | None = None) -> Any:
@@ -25,9 +36,15 @@ def term(key: str, language: str, text: str | None = None) -> Any:
     if not meaning:
         return html.Span(shown)
     return dmc.Tooltip(
-        html.Span(shown, className="term", tabIndex=0), label=meaning, multiline=True, w=280, withArrow=True, position="top-start",
-        events={"hover": True, "focus": True, "touch": True}, boxWrapperProps={"style": {"display": "inline"}},
-    )  # fmt: skip
+        html.Span(shown, className="term", tabIndex=0),
+        label=meaning,
+        multiline=True,
+        w=280,
+        withArrow=True,
+        position="top-start",
+        events={"hover": True, "focus": True, "touch": True},
+        boxWrapperProps={"style": {"display": "inline"}},
+    )
 
 
 def panel(title: Any, *children: Any, hint: Any = None, aside: Any = None, **props: Any) -> Any:
@@ -68,8 +85,9 @@ def graph(figure: Any, label: str = "", **props: Any) -> Any:
     from dash import dcc, html
 
     height = figure.layout.height
-    drawn = dcc.Graph(figure=figure, config=dict(GRAPH_CONFIG), style={"height": f"{height}px"}, responsive=True, **props)
-    return html.Div(drawn, role="img", className="graph", **{"aria-label": label}) if label else drawn
+    drawn = dcc.Graph(figure=figure, config=GRAPH_CONFIG, style={"height": f"{height}px"}, responsive=True, **props)
+    named: dict[str, Any] = {"aria-label": label, "role": "img"} if label else {}
+    return html.Div(drawn, className="graph", **named)
 
 
 def empty_state(text: str, **props: Any) -> Any:
@@ -101,7 +119,12 @@ def issues_alert(title: str, error: UserError, hint: str = "") -> Any:
         )
         for issue in error.issues
     ]
-    return dmc.Alert([dmc.Text(hint, size="sm", mb="xs") if hint else None, *lines], title=f"⚠ {title}", color="orange", variant="light")
+    return dmc.Alert(
+        [dmc.Text(hint, size="sm", mb="xs") if hint else None, *lines],
+        title=f"⚠ {title}",
+        color="orange",
+        variant="light",
+    )
 
 
 def link(text: Any, href: str, **props: Any) -> Any:
@@ -111,7 +134,13 @@ def link(text: Any, href: str, **props: Any) -> Any:
     return dmc.Anchor(text, href=href, refresh=False, **props)
 
 
-def grid(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], language: str, height: int | None = None, **props: Any) -> Any:
+def grid(
+    columns: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    language: str,
+    height: int | None = None,
+    **props: Any,
+) -> Any:
     """A sortable table that draws only the rows in view; as high as its rows, at most `height` pixels."""
     import dash_ag_grid as dag
 
@@ -145,8 +174,14 @@ def number_column(field: str, title: str, form: str = ",.0f", width: int = 110, 
     """A column of numbers in a d3 format, a dash where there is none."""
     formatter = {"function": f"params.value == null ? '–' : d3.format('{form}')(params.value)"}
     return {
-        "field": field, "headerName": title, "valueFormatter": formatter, "type": "rightAligned", "minWidth": width, "flex": width, **more,
-    }  # fmt: skip
+        "field": field,
+        "headerName": title,
+        "valueFormatter": formatter,
+        "type": "rightAligned",
+        "minWidth": width,
+        "flex": width,
+        **more,
+    }
 
 
 def percent_column(field: str, title: str, width: int = 110, **more: Any) -> dict[str, Any]:

@@ -12,5 +12,5 @@ def notice(title: str, message: Any, *, good: bool) -> dict[str, Any]:
         "title": f"{'✓' if good else '⚠'} {title}",
         "message": message,
         "color": "accent" if good else "orange",
-        "autoClose": 12000,
+        "autoClose": 12000 if good else 5000,
     }

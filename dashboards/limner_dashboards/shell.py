@@ -25,16 +25,24 @@ def lay_out(reader: Reader) -> Any:
                     dmc.Anchor("Limner", href="/", refresh=False, className="brand"),
                     dmc.Text(id="workspace-title", className="workspace-title", c="dimmed", truncate=True),
                 ],
-                gap="sm", wrap="nowrap", className="header-left",
+                gap="sm",
+                wrap="nowrap",
+                className="header-left",
             ),
             dmc.SegmentedControl(
-                id="language", value=reader.default_language(), size="xs",
+                id="language",
+                value=reader.default_language(),
+                size="xs",
                 data=[{"value": "en", "label": "en"}, {"value": "zh", "label": "中文"}],
-                persistence=True, persistence_type="local",
+                persistence=True,
+                persistence_type="local",
             ),
         ],
-        justify="space-between", wrap="nowrap", h="100%", px="md",
-    )  # fmt: skip
+        justify="space-between",
+        wrap="nowrap",
+        h="100%",
+        px="md",
+    )
     shell = dmc.AppShell(
         [
             dmc.AppShellHeader(header),
@@ -73,7 +81,12 @@ def navigation(view: View | None, path: str, language: str) -> list[Any]:
     for name, named in (view.scenarios if view else {}).items():
         links.append(
             dmc.NavLink(
-                label=named.scenario.title.of(language), href=f"/insights/{name}", active=path == f"/insights/{name}", refresh=False, pl="xl", className="sub-link"
+                label=named.scenario.title.of(language),
+                href=f"/insights/{name}",
+                active=path == f"/insights/{name}",
+                refresh=False,
+                pl="xl",
+                className="sub-link",
             )
         )
     return links

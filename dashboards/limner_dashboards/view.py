@@ -18,6 +18,7 @@ from limner_profile.errors import UnknownNameError, UserError
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot, SnapshotStore
 from limner_profile.workspace import Workspace
+from limner_segments.audience import AudienceSize, measure_audience
 from limner_segments.scoring.scenario import NamedScenario
 from limner_segments.segment import NamedSegment
 
@@ -57,6 +58,7 @@ class Visit:
     snapshot: Snapshot | None
     language: str
     reader: Reader
+    generation: int = 0
 
     @property
     def opened(self) -> Snapshot:
@@ -69,8 +71,12 @@ class Visit:
         return self.view.workspace.settings.min_group
 
     def memo(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What `compute` gives for this snapshot, computed once; `key` names the question with all its arguments."""
-        return self.reader.memo((self.opened.path, key), compute)
+        """What `compute` gives for this snapshot and these definitions, computed once; `key` names the question with all its arguments."""
+        return self.reader.memo((self.opened.path, self.generation, key), compute)
+
+    def size(self, condition: Predicate) -> AudienceSize:
+        """The exact size of the audience of a condition in this snapshot."""
+        return self.memo(("size", condition.to_text()), lambda: measure_audience(self.opened, condition))
 
     def has_rows(self, table: str) -> bool:
         """Whether the snapshot has the table, and a row in it."""
@@ -91,6 +97,7 @@ class Reader:
         self._load = load
         self._view: View | None = None
         self._seen: Hashable = None
+        self._generation = 0
         self._memory: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()
 
@@ -102,6 +109,7 @@ class Reader:
                 view = self._load()
                 self._seen = _fingerprint(view.workspace)
                 self._view = view
+                self._generation += 1
             return self._view
 
     def default_language(self) -> str:
@@ -121,7 +129,7 @@ class Reader:
         except UnknownNameError:
             snapshot = view.store.open()  # CURRENT moved on between the two looks, and the older one was pruned
         try:
-            yield Visit(view, snapshot, chosen, self)
+            yield Visit(view, snapshot, chosen, self, self._generation)
         finally:
             if snapshot is not None:
                 snapshot.close()

@@ -1,4 +1,4 @@
-"""The words of the interface in English and Chinese, and the explanations of its terms. Pure; imports nothing of Limner."""
+"""The words of the interface in English and Chinese. Pure; imports nothing of Limner."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "failed": ("Something went wrong", "出错了"),
     "failed_hint": ("The details stand in the server's log.", "详情见服务端日志。"),
     "no_snapshot": ("Nothing has been built yet", "尚未构建快照"),
-    "no_snapshot_hint": ("Type `limner build` in the workspace, then load this page again.", "请在工作区中运行 `limner build`，然后重新加载页面。"),
+    "no_snapshot_hint": (
+        "Type `limner build` in the workspace, then load this page again.",
+        "请在工作区中运行 `limner build`，然后重新加载页面。",
+    ),
     # overview
     "as_of": ("as of", "截至"),
     "snapshot": ("snapshot", "快照"),
@@ -27,7 +30,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "scenarios": ("Scenarios trained", "已训练场景"),
     "of": ("of", "/"),
     "who": ("Who the users are", "用户画像"),
-    "who_hint": ("Share of all users. Numbers are cut near their quantiles; groups below {min_group} users go into “other”.", "占全部用户的比例。数值约按分位数分段；少于 {min_group} 人的组并入“其他”。"),
+    "who_hint": (
+        "Share of all users. Numbers are cut near their quantiles; groups below {min_group} users go into “other”.",
+        "占全部用户的比例。数值约按分位数分段；少于 {min_group} 人的组并入“其他”。",
+    ),
     "choose_tags": ("Tags shown", "显示的标签"),
     "unknown": ("unknown", "未知"),
     "other": ("other", "其他"),
@@ -35,11 +41,20 @@ WORDS: dict[str, tuple[str, str]] = {
     "false": ("no", "否"),
     "audiences": ("Audiences", "受众规模"),
     "audiences_hint": ("Users who match each segment in this snapshot.", "本快照中符合各人群定义的用户。"),
-    "no_segments": ("No segment has been built. Write one into segments/*.yaml, then type `limner build`.", "还没有人群。请在 segments/*.yaml 中编写定义，然后运行 `limner build`。"),
+    "no_segments": (
+        "No segment has been built. Write one into segments/*.yaml, then type `limner build`.",
+        "还没有人群。请在 segments/*.yaml 中编写定义，然后运行 `limner build`。",
+    ),
     "scores": ("Scenarios", "预测场景"),
-    "no_scenarios": ("No scenario is defined. Write one into scenarios/*.yaml.", "还没有场景。请在 scenarios/*.yaml 中编写定义。"),
+    "no_scenarios": (
+        "No scenario is defined. Write one into scenarios/*.yaml.",
+        "还没有场景。请在 scenarios/*.yaml 中编写定义。",
+    ),
     "not_trained": ("Not trained yet", "尚未训练"),
-    "untrained": ("{name} has not been trained. Type `limner scenarios train {name}`.", "场景 {name} 尚未训练。请运行 `limner scenarios train {name}`。"),
+    "untrained": (
+        "{name} has not been trained. Type `limner scenarios train {name}`.",
+        "场景 {name} 尚未训练。请运行 `limner scenarios train {name}`。",
+    ),
     "score_distribution": ("Scores of today's users", "当前用户的得分分布"),
     "score": ("score (probability)", "得分（概率）"),
     "share_per_step": ("users per 5-point step", "每 5 个百分点的用户占比"),
@@ -50,7 +65,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "predicted": ("mean score of the bin", "分箱平均得分"),
     "happened": ("outcome rate", "实际结果比例"),
     "perfect": ("perfect", "理想"),
-    "on_holdout": ("Measured on a hold-out later in time: {users} users, {outcomes} with the outcome ({rate}).", "在时间更晚的留出集上评估：{users} 名用户，{outcomes} 名出现结果（{rate}）。"),
+    "on_holdout": (
+        "Measured on a hold-out later in time: {users} users, {outcomes} with the outcome ({rate}).",
+        "在时间更晚的留出集上评估：{users} 名用户，{outcomes} 名出现结果（{rate}）。",
+    ),
     "scorer": ("Scorer", "打分器"),
     "lightgbm": ("LightGBM", "LightGBM"),
     "logistic": ("logistic regression", "逻辑回归"),
@@ -76,7 +94,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "segment": ("Segment", "人群"),
     "try_condition": ("Try a condition", "试算条件"),
     "condition": ("Condition", "条件"),
-    "condition_hint": ("Tags, comparisons, and / or / not and brackets. The size is exact, and counted before anything is saved.", "可用标签、比较、and / or / not 与括号。保存之前即可得到精确人数。"),
+    "condition_hint": (
+        "Tags, comparisons, and / or / not and brackets. The size is exact, and counted before anything is saved.",
+        "可用标签、比较、and / or / not 与括号。保存之前即可得到精确人数。",
+    ),
     "condition_empty": ("Type a condition to see how many users match.", "输入条件即可查看匹配人数。"),
     "all_segments": ("Saved segments", "已保存的人群"),
     "size": ("Size", "人数"),
@@ -93,16 +114,34 @@ WORDS: dict[str, tuple[str, str]] = {
     "origin": ("Saved from insight {insight}", "来自洞察 {insight}"),
     "promised": ("promised {size}", "预期 {size}"),
     "as_promised": ("as promised on the card", "与卡片一致"),
-    "not_built": ("This segment is not in snapshot {snapshot} yet; the size is counted now. Type `limner build` to build its audience.", "快照 {snapshot} 中还没有该人群；此处为实时计数。运行 `limner build` 以构建受众。"),
-    "edited": ("The definition was edited after snapshot {snapshot} ({size} users then); the size is counted now. Type `limner build` to build it anew.", "定义在快照 {snapshot} 之后被修改（当时 {size} 人）；此处为实时计数。运行 `limner build` 重新构建。"),
-    "tag_not_built": ("{tags} is not in snapshot {snapshot} yet. Type `limner build`.", "快照 {snapshot} 中还没有 {tags}。请运行 `limner build`。"),
+    "not_built": (
+        "This segment is not in snapshot {snapshot} yet; the size is counted now. Type `limner build` to build its audience.",
+        "快照 {snapshot} 中还没有该人群；此处为实时计数。运行 `limner build` 以构建受众。",
+    ),
+    "edited": (
+        "Edited after snapshot {snapshot} ({size} users then); the size is counted now. Type `limner build` to build it anew.",
+        "定义在快照 {snapshot} 之后被修改（当时 {size} 人）；此处为实时计数。运行 `limner build` 重新构建。",
+    ),
+    "tag_not_built": (
+        "{tags} is not in snapshot {snapshot} yet. Type `limner build`.",
+        "快照 {snapshot} 中还没有 {tags}。请运行 `limner build`。",
+    ),
     "unknown_segment": ("There is no segment called {name}.", "没有名为 {name} 的人群。"),
     "differs": ("What sets them apart", "与整体的差异"),
-    "differs_hint": ("TGI against all users with its 95 % interval: for each tag the surest trait above 100 and below it.", "相对全部用户的 TGI 及 95% 置信区间：每个标签取高于和低于 100 的最确定特征各一个。"),
+    "differs_hint": (
+        "TGI against all users with its 95 % interval: for each tag the surest trait above 100 and below it.",
+        "相对全部用户的 TGI 及 95% 置信区间：每个标签取高于和低于 100 的最确定特征各一个。",
+    ),
     "all_traits": ("All traits", "全部特征"),
     "no_traits": ("Nobody matches, so there is nothing to compare.", "没有匹配的用户，无法比较。"),
-    "tautological": ("{count} traits are fixed by the segment's own condition and left out of the chart.", "有 {count} 个特征由人群条件本身决定，图中不显示。"),
-    "suppressed": ("{count} traits are not shown: a group of fewer than {min_group} users.", "有 {count} 个特征因人数少于 {min_group} 而不显示。"),
+    "tautological": (
+        "{count} traits are fixed by the segment's own condition and left out of the chart.",
+        "有 {count} 个特征由人群条件本身决定，图中不显示。",
+    ),
+    "suppressed": (
+        "{count} traits are not shown: a group of fewer than {min_group} users.",
+        "有 {count} 个特征因人数少于 {min_group} 而不显示。",
+    ),
     "no_difference": ("No trait differs from all users by more than chance.", "没有超出偶然的差异。"),
     "trait": ("Trait", "特征"),
     "tag": ("Tag", "标签"),
@@ -120,7 +159,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "unknown_note": ("{share} have no value for a tag of the condition", "{share} 的用户缺少条件所用标签的值"),
     "no_unknown": ("every user has a value for each tag of the condition", "所有用户都有条件所用标签的值"),
     # insights
-    "no_insights": ("No insights yet. Type `limner scenarios train {name}`.", "还没有洞察。请运行 `limner scenarios train {name}`。"),
+    "no_insights": (
+        "No insights yet. Type `limner scenarios train {name}`.",
+        "还没有洞察。请运行 `limner scenarios train {name}`。",
+    ),
     "no_cards": ("No rule is worth a card.", "没有值得展示的规则。"),
     "unknown_scenario": ("There is no scenario called {name}.", "没有名为 {name} 的场景。"),
     "judged": ("Rules judged", "评判的规则"),
@@ -136,8 +178,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "cards": ("Cards", "卡片"),
     "kept": ("Kept, not shown", "通过但未展示"),
     "dropped": ("Dropped", "未通过"),
-    "kept_hint": ("These rules held up, but tell little that the cards do not.", "这些规则通过了检验，但与卡片内容重复较多。"),
-    "dropped_hint": ("These rules did not hold up on the hold-out, for the reasons stated.", "这些规则未通过留出集检验，原因如下。"),
+    "kept_hint": (
+        "These rules held up, but tell little that the cards do not.",
+        "这些规则通过了检验，但与卡片内容重复较多。",
+    ),
+    "dropped_hint": (
+        "These rules did not hold up on the hold-out, for the reasons stated.",
+        "这些规则未通过留出集检验，原因如下。",
+    ),
     "raises": ("likelier to {outcome}", "更可能{outcome}"),
     "lowers": ("less likely to {outcome}", "更不可能{outcome}"),
     "outcome_rate": ("Outcome rate", "结果比例"),
@@ -150,16 +198,26 @@ WORDS: dict[str, tuple[str, str]] = {
     "no_reasons": ("The scorer gives no reason for this rule.", "打分器没有给出原因。"),
     "size_now": ("{size} users now", "当前 {size} 人"),
     "support": ("Support", "支持度"),
-    "support_line": ("{outcomes} of {users} hold-out users ({share} of the population)", "留出集 {users} 人中 {outcomes} 人（占目标人群 {share}）"),
+    "support_line": (
+        "{outcomes} of {users} hold-out users ({share} of the population)",
+        "留出集 {users} 人中 {outcomes} 人（占目标人群 {share}）",
+    ),
     "stability": ("Stability", "稳定性"),
-    "stability_line": ("found again in {rediscovered} of bootstrap samples; lift {train} in training, {holdout} on the hold-out", "自助抽样中 {rediscovered} 再次出现；训练集提升度 {train}，留出集 {holdout}"),
+    "stability_line": (
+        "found again in {rediscovered} of bootstrap samples; lift {train} in training, {holdout} on the hold-out",
+        "自助抽样中 {rediscovered} 再次出现；训练集提升度 {train}，留出集 {holdout}",
+    ),
     "warnings": ("Warning", "提醒"),
     "save_as_segment": ("Save as segment", "保存为人群"),
     "saved_as": ("Saved as {name}", "已保存为 {name}"),
     "save": ("Save", "保存"),
     "cancel": ("Cancel", "取消"),
-    "save_hint": ("Writes segments/<name>.yaml and builds its audience in a new snapshot.", "将写入 segments/<名称>.yaml，并在新快照中构建受众。"),
+    "save_hint": (
+        "Writes segments/<name>.yaml and builds its audience in a new snapshot.",
+        "将写入 segments/<名称>.yaml，并在新快照中构建受众。",
+    ),
     "segment_name": ("Name of the segment", "人群名称"),
+    "other_name": ("Choose another name.", "请换一个名称。"),
     "name_rule": ("Letters, digits and underscores.", "字母、数字和下划线。"),
     "saved": ("Segment {name} saved", "人群 {name} 已保存"),
     "saved_size": ("{size} users, as promised.", "{size} 名用户，与预期一致。"),
@@ -183,31 +241,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "leaking-tag": ("uses a tag that leaks the outcome", "使用了泄漏结果的标签"),
     "simpson-reversal": ("turns round within groups", "分组后方向相反"),
     "near-duplicate": ("nearly the same users as a better rule", "与更好的规则人群几乎相同"),
-}  # fmt: skip
-
-TERMS: dict[str, tuple[str, str]] = {
-    "as_of": ("The instant of knowledge, exclusive: nothing at or after it was looked at.", "知识截止时刻（不含）：此刻及之后的数据均未使用。"),
-    "tag_coverage": ("Coverage of a tag: the share of users for whom it has a value. Here the mean over all tags but scores.", "标签覆盖率：该标签有值的用户占比。此处为除得分外所有标签的平均值。"),
-    "tgi": ("TGI = 100 × share in the audience ÷ share in the base (all users). 100 is average, 200 twice as common.", "TGI = 100 × 受众中的占比 ÷ 全部用户中的占比。100 为平均水平，200 表示两倍。"),
-    "ceiling": ("What the TGI would be if the whole audience had the trait.", "若整个受众都具有该特征时的 TGI。"),
-    "lift": ("Outcome rate of a group ÷ base rate; average = 1.", "该组的结果比例 ÷ 平均水平；平均 = 1。"),
-    "lift_by_k": ("Lift at k: outcome rate in the top k ÷ base rate; average = 1.", "前 k 提升度：得分最高的 k 中的结果比例 ÷ 平均水平；平均 = 1。"),
-    "gain_by_k": ("Gain at k: share of all outcomes found in the top k.", "前 k 捕获率：得分最高的 k 中包含的结果占全部结果的比例。"),
-    "calibration": ("Of the users with a score around 30 %, about 30 % should have the outcome.", "得分约 30% 的用户中，应有约 30% 出现该结果。"),
-    "coverage": ("Share of all outcomes on the hold-out that the shown rules reach.", "展示的规则所覆盖的结果占留出集全部结果的比例。"),
-    "reach": ("Share of the hold-out's users who match at least one shown rule.", "留出集中至少符合一条展示规则的用户占比。"),
-    "fidelity": ("How well the shown rules reproduce the scorer: R² on the log-odds. Never plain accuracy.", "展示的规则复现打分器的程度：对数几率上的 R²，而非准确率。"),
-    "top_decile_recall": ("Share of the scorer's top tenth that the rules find again.", "规则能找回打分器前 10% 用户的比例。"),
-    "log_odds": ("A tag's mean contribution to the score of these users, above everybody's, in log-odds: +0.69 doubles the odds.", "标签对这些用户得分的平均贡献（相对全体），单位为对数几率：+0.69 即几率翻倍。"),
-    "support": ("Share of the scenario's population on the hold-out that matches the rule.", "留出集目标人群中符合该规则的占比。"),
-    "held_up": ("Rules that passed every check on the hold-out.", "在留出集上通过全部检验的规则。"),
-    "unknown_share": ("Share of users with an unknown value among the tags of the condition.", "条件所用标签中存在未知值的用户占比。"),
-    "base_rate": ("Share of the population with the outcome.", "目标人群中出现结果的比例。"),
-    "score": ("Calibrated probability of the outcome.", "结果的校准概率。"),
-    "q_value": ("The false-discovery rate if every rule as clear as this one were believed.", "若相信所有同样显著的规则，其中错误发现的比例。"),
-    "auc": ("How often a user with the outcome has a higher score than one without; 0.5 is chance.", "出现结果的用户得分高于未出现者的概率；0.5 为随机。"),
-    "brier": ("Mean squared error of the score as a probability; lower is better.", "得分作为概率的均方误差；越低越好。"),
-}  # fmt: skip
+}
 
 
 def say(key: str, language: str, **values: object) -> str:
@@ -218,9 +252,3 @@ def say(key: str, language: str, **values: object) -> str:
     """
     text = WORDS[key][1 if language == "zh" else 0]
     return text.format(**values) if values else text
-
-
-def explain(term: str, language: str) -> str:
-    """What a term means in 'en' or 'zh', empty for a word that explains itself."""
-    meaning = TERMS.get(term)
-    return meaning[1 if language == "zh" else 0] if meaning else ""

@@ -87,18 +87,26 @@ def default_as_of(workspace: Workspace, now: datetime) -> datetime:
 
 
 def attach_sources(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-    """Create the temporary views `events` and `users_<source>` over the ingested files; raises RefusedError before ingestion."""
-    ingested = read_ingested(workspace)
-    if not ingested:
-        raise RefusedError(
-            Issue("not-ingested", str(workspace.root), "no data has been ingested yet", "run 'limner sync' first")
-        )
+    """Create the temporary views `events` and `users_<source>` over the ingested files.
+
+    Raises RefusedError before ingestion, and where sources or their fields were added since.
+    """
+    ingested = _in_use(workspace)
+    _check_mapped(connection, workspace, ingested)
     for entry in ingested:
         if entry.type == "users":
             connection.execute(
                 f'CREATE OR REPLACE TEMP VIEW "users_{entry.source}" AS SELECT * FROM {_files(workspace, [entry])}'
             )
-    events = [entry for entry in ingested if entry.type != "users"]
+    attach_events(connection, workspace)
+
+
+def attach_events(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+    """Create the temporary view `events` over the ingested files; raises RefusedError before ingestion.
+
+    A field that was mapped after the ingestion is a column without values.
+    """
+    events = [entry for entry in _in_use(workspace) if entry.type != "users"]
     if events:
         # A field that no file has must still be a column, so that a filter on it finds nothing instead of failing.
         found = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {_files(workspace, events)}").fetchall()}
@@ -109,6 +117,33 @@ def attach_sources(connection: duckdb.DuckDBPyConnection, workspace: Workspace) 
         ]
         columns = ", ".join(["*", *lacking])
         connection.execute(f"CREATE OR REPLACE TEMP VIEW events AS SELECT {columns} FROM {_files(workspace, events)}")
+
+
+def _in_use(workspace: Workspace) -> list[Ingested]:
+    """What was ingested of the sources that limner.yaml names today; raises RefusedError where nothing was."""
+    entries = [entry for entry in read_ingested(workspace) if entry.source in workspace.config.sources]
+    if not entries or not all((workspace.state / entry.file).exists() for entry in entries):
+        raise RefusedError(
+            Issue("not-ingested", str(workspace.root), "no data has been ingested yet", "run 'limner sync' first")
+        )
+    return entries
+
+
+def _check_mapped(connection: duckdb.DuckDBPyConnection, workspace: Workspace, ingested: Sequence[Ingested]) -> None:
+    by_name = {entry.source: entry for entry in ingested}
+    issues = []
+    for name, source in workspace.config.sources.items():
+        entry, lacking = by_name.get(name), sorted({*source.properties, *source.attributes})
+        if entry is not None and entry.type == source.type:
+            rows = connection.execute(f"DESCRIBE SELECT * FROM {_files(workspace, [entry])}").fetchall()
+            lacking = sorted(set(lacking) - {row[0] for row in rows})
+            if not lacking:
+                continue
+        what = f"the source {name!r}" if entry is None else f"{', '.join(map(repr, lacking)) or 'the type'} of {name!r}"
+        message = f"{what} has been added or changed since the last ingestion"
+        issues.append(Issue("not-ingested", workspace.source_where(name), message, "run 'limner sync' first"))
+    if issues:
+        raise RefusedError(issues)
 
 
 def _files(workspace: Workspace, entries: Sequence[Ingested]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import limner_profile.tags as tag_modules
-from limner_profile.definitions import Document, Title, entries, read_document, validate
+from limner_profile.definitions import Document, Title, validate
 from limner_profile.errors import DefinitionError, Issue, did_you_mean
 from limner_profile.predicates.base import FieldWords
 from limner_profile.sources import FieldType
@@ -103,46 +103,16 @@ def load_catalog(workspace: Workspace) -> Catalog:
 def read_catalog(workspace: Workspace, schema: Schema) -> tuple[Catalog, list[Issue]]:
     """The tags that are sound, and the issues of those that are not."""
     tags: dict[str, CatalogTag] = {}
-    issues: list[Issue] = []
-    places: dict[str, tuple[str, str]] = {}
-    for path in workspace.definition_files("tags"):
-        try:
-            document = read_document(path, workspace.root)
-            definitions = entries(document)
-        except DefinitionError as error:
-            issues += error.issues
-            continue
-        for name, data in definitions.items():
-            # DuckDB tells columns apart by their letters only, not by upper and lower case.
-            folded = name.casefold()
-            if folded in places:
-                first, place = places[folded]
-                message = f"the tag {name!r} is defined twice"
-                if first != name:
-                    message = f"the tags {name!r} and {first!r} differ in upper and lower case only"
-                issues.append(
-                    Issue("duplicate-name", document.where((name,)), message, f"it stands at {place} already")
-                )
-                continue
-            places[folded] = (name, document.where((name,)))
-            tag, found = _read_tag(name, data, document, schema)
-            issues += found
-            if tag is not None:
-                tags[name] = tag
+    found, issues = workspace.entries("tags", "tag")
+    for entry in found:
+        tag, complaints = _read_tag(entry.name, entry.data, entry.document, schema)
+        issues += complaints
+        if tag is not None:
+            tags[entry.name] = tag
     return Catalog(tags), issues
 
 
 def _read_tag(name: str, data: Any, document: Document, schema: Schema) -> tuple[CatalogTag | None, list[Issue]]:
-    place = document.where((name,))
-    if not name.isidentifier() or name.casefold() == "user_id":
-        return None, [
-            Issue(
-                "bad-name",
-                place,
-                f"{name!r} cannot be the name of a tag",
-                "letters, digits and underscores, such as order_count_90d",
-            )
-        ]
     kind = data.get("kind") if isinstance(data, dict) else None
     if not isinstance(kind, str) or kind not in TAG_KINDS.words():
         words = TAG_KINDS.words()
@@ -170,7 +140,7 @@ def _read_tag(name: str, data: Any, document: Document, schema: Schema) -> tuple
         definition.title or definition.default_title(),
         definition.unit or definition.default_unit(),
         definition,
-        place,
+        document.where((name,)),
         definition.values,
     )
     return entry, []

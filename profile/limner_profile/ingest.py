@@ -6,10 +6,7 @@ use and is replaced at the end, so a killed run leaves the old ones in use. Impo
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -19,13 +16,13 @@ from pathlib import Path
 
 import duckdb
 
+from limner_profile.csv_lines import lines_of
 from limner_profile.disk import writing
 from limner_profile.errors import Issue, SourceError
 from limner_profile.sources import (
     FieldType,
     Source,
     check_columns,
-    csv_delimiter,
     csv_options,
     field_type,
     file_columns,
@@ -263,7 +260,7 @@ def _stage(
         broken = list({fault[0]: fault for fault in faults}.values())
     if broken or (bad and is_csv(file)):
         # What DuckDB calls the line of a broken row is its number among all rows, the header being the first.
-        sound, unsound = _lines_of(file, {row[0] for row in bad}, {fault[0] - 1 for fault in broken})
+        sound, unsound = lines_of(file, {row[0] for row in bad}, {fault[0] - 1 for fault in broken})
         bad = [(sound.get(row[0], row[0] + 1), *row[1:]) for row in bad]
         broken = [(unsound.get(fault[0] - 1, fault[0]), *fault[1:]) for fault in broken]
     by_column = {field.name: field.column for field in fields}
@@ -288,10 +285,10 @@ def _unreadable(source: Source, file: Path, where: str, error: duckdb.Error) -> 
 def _cast(field: _Field, source: Source) -> str:
     column = _quoted(field.column)
     if field.name == "event_id":
-        return f"nullif(trim(CAST({column} AS VARCHAR)), '')"
+        return f"nullif(trim({_as_text(column)}), '')"
     if field.type == "category":
         # An empty text field of a CSV file is a missing value; DuckDB reads it as NULL already.
-        return f"CAST({column} AS VARCHAR)"
+        return _as_text(column)
     if field.type == "time":
         if source.time_format and field.name in ("time", "received", "since"):
             instant = f"CAST(try_strptime(CAST({column} AS VARCHAR), {_text(source.time_format)}) AS TIMESTAMPTZ)"
@@ -300,6 +297,12 @@ def _cast(field: _Field, source: Source) -> str:
             instant = f"TRY_CAST({column} AS TIMESTAMPTZ)"
         return f"({instant} AT TIME ZONE 'UTC')"
     return f"TRY_CAST({column} AS {_SQL_TYPE[field.type]})"
+
+
+def _as_text(column: str) -> str:
+    # A whole number that Parquet stores as a float, as pandas does beside missing values, is written without '.0'.
+    text = f"CAST({column} AS VARCHAR)"
+    return f"CASE WHEN typeof({column}) IN ('DOUBLE', 'FLOAT') THEN regexp_replace({text}, '\\.0$', '') ELSE {text} END"
 
 
 def _problem(fields: Sequence[_Field]) -> str:
@@ -347,33 +350,6 @@ def _keep_distinct(con: duckdb.DuckDBPyConnection, source: Source) -> str:
         f"CREATE TEMP TABLE kept AS SELECT * FROM staged QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1"
     )
     return "kept"
-
-
-def _lines_of(file: Path, sound: set[int], broken: set[int]) -> tuple[dict[int, int], dict[int, int]]:
-    """The lines of a CSV file at which rows begin: of `sound` rows (by their number among the rows that DuckDB
-    accepts) and of `broken` ones (by their number among all rows). A quoted value may span lines.
-    """
-    sound_lines: dict[int, int] = {}
-    broken_lines: dict[int, int] = {}
-    opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
-    with opened as raw, io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="") as text:
-        reader = csv.reader(text, delimiter=csv_delimiter(file))
-        next(reader, None)
-        line, accepted, number = reader.line_num + 1, 0, 0
-        for row in reader:
-            start, line = line, reader.line_num + 1
-            if not row:
-                continue
-            number += 1
-            if number in broken:
-                broken_lines[number] = start
-                continue
-            accepted += 1
-            if accepted in sound:
-                sound_lines[accepted] = start
-            if len(sound_lines) == len(sound) and len(broken_lines) == len(broken):
-                break
-    return sound_lines, broken_lines
 
 
 def _copy(con: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:

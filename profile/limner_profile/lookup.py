@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from limner_profile.builder import attach_sources
+from limner_profile.builder import attach_events
 from limner_profile.errors import Issue, UnknownNameError, did_you_mean
 from limner_profile.snapshots import Snapshot
 from limner_profile.workspace import Workspace
@@ -70,7 +70,7 @@ def read_profile(snapshot: Snapshot, user: str) -> list[ProfileValue]:
 def read_timeline(workspace: Workspace, user: str, as_of: datetime, limit: int = 10) -> list[dict[str, Any]]:
     """The latest acts of a user before `as_of`, newest first: local time, event, and the properties that have a value."""
     with duckdb.connect() as connection:
-        attach_sources(connection, workspace)
+        attach_events(connection, workspace)
         if not workspace.schema.has_events:
             return []
         moment = as_of.astimezone(UTC).replace(tzinfo=None)

@@ -5,15 +5,15 @@ Imports errors, definitions, sources and windows. Opening a workspace reads text
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
-from limner_profile.definitions import Definition, Document, Location, read_document, validate
+from limner_profile.definitions import Definition, Document, Location, entries, read_document, validate
 from limner_profile.errors import DefinitionError, Issue, SourceError
 from limner_profile.sources import (
     EVENT_FIELDS,
@@ -80,6 +80,30 @@ class Schema:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One `name: definition` of a YAML file, not yet validated, with the document that places it."""
+
+    name: str
+    data: Any
+    document: Document
+
+    @property
+    def place(self) -> str:
+        """`file:line:column` of the name."""
+        return self.document.where((self.name,))
+
+
+def bad_name(thing: str, name: str, where: str = "") -> Issue:
+    """The issue for a name that is no identifier."""
+    return Issue(
+        "bad-name",
+        where,
+        f"{name!r} cannot be the name of a {thing}",
+        "letters, digits and underscores, such as order_count_90d",
+    )
+
+
+@dataclass(frozen=True)
 class Workspace:
     """An opened workspace: its folder, its configuration and the document that the configuration came from."""
 
@@ -102,9 +126,38 @@ class Workspace:
         """The folder of everything that can be rebuilt."""
         return self.root / ".limner"
 
-    def definition_files(self, folder: str) -> Iterator[Path]:
+    def definition_files(self, folder: str) -> list[Path]:
         """The YAML files of `tags`, `segments` or `scenarios`, in name order."""
-        yield from sorted([*(self.root / folder).glob("*.yaml"), *(self.root / folder).glob("*.yml")])
+        return sorted([*(self.root / folder).glob("*.yaml"), *(self.root / folder).glob("*.yml")])
+
+    def entries(self, folder: str, thing: str) -> tuple[list[Entry], list[Issue]]:
+        """The entries of the YAML files of `tags`, `segments` or `scenarios`, in name order of the files; and issues.
+
+        A file that cannot be read, a name that is no identifier and a name that is defined twice are issues. `thing` is
+        what the folder holds, for the messages.
+        """
+        found: dict[str, Entry] = {}
+        issues: list[Issue] = []
+        for path in self.definition_files(folder):
+            try:
+                document = read_document(path, self.root)
+                definitions = entries(document)
+            except DefinitionError as error:
+                issues += error.issues
+                continue
+            for name, data in definitions.items():
+                entry = Entry(name, data, document)
+                if not name.isidentifier() or name.casefold() == "user_id":
+                    issues.append(bad_name(thing, name, entry.place))
+                    continue
+                # DuckDB tells columns apart by their letters only, and some file systems files: so do we with names.
+                first = found.setdefault(name.casefold(), entry)
+                if first is not entry:
+                    message = f"the {thing} {name!r} is defined twice"
+                    if first.name != name:
+                        message = f"the {thing}s {name!r} and {first.name!r} differ in upper and lower case only"
+                    issues.append(Issue("duplicate-name", entry.place, message, f"it stands at {first.place} already"))
+        return list(found.values()), issues
 
     def source_where(self, name: str, field: str = "") -> str:
         """`limner.yaml:line:column` of a source, or of one of its fields (`properties.genre`)."""

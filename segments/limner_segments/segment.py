@@ -13,13 +13,13 @@ from pathlib import Path
 import yaml
 
 from limner_profile.catalog import Catalog
-from limner_profile.definitions import Definition, Title, entries, read_document, validate
+from limner_profile.definitions import Definition, Title, validate
 from limner_profile.errors import DefinitionError, Issue, RefusedError, unknown_name
 from limner_profile.predicates.base import Predicate
 from limner_profile.predicates.parser import parse
 from limner_profile.predicates.where import Where
 from limner_profile.predicates.words import Language
-from limner_profile.workspace import Workspace
+from limner_profile.workspace import Workspace, bad_name
 
 
 class Origin(Definition):
@@ -72,40 +72,15 @@ def sentence_of(condition: Predicate, language: str, catalog: Catalog) -> str:
 def read_segments(workspace: Workspace, catalog: Catalog) -> tuple[dict[str, NamedSegment], list[Issue]]:
     """The sound segments by name, and the issues of those that are not."""
     segments: dict[str, NamedSegment] = {}
-    issues: list[Issue] = []
-    places: dict[str, str] = {}
-    for path in workspace.definition_files("segments"):
-        try:
-            document = read_document(path, workspace.root)
-            definitions = entries(document)
-        except DefinitionError as error:
-            issues += error.issues
-            continue
-        for name, data in definitions.items():
-            place = document.where((name,))
-            if name in places:
-                issues.append(
-                    Issue(
-                        "duplicate-name",
-                        place,
-                        f"the segment {name!r} is defined twice",
-                        f"it stands at {places[name]} already",
-                    )
-                )
-                continue
-            places[name] = place
-            if not name.isidentifier():
-                issues.append(replace(_bad_name(name), where=place))
-                continue
-            segment, found = validate(Segment, data, document, (name,))
-            if segment is not None:
-                found = [
-                    replace(issue, where=document.where((name, "where")))
-                    for issue in check_condition(segment.where, catalog)
-                ]
-            issues += found
-            if segment is not None and not found:
-                segments[name] = NamedSegment(name, segment, place)
+    found, issues = workspace.entries("segments", "segment")
+    for entry in found:
+        segment, complaints = validate(Segment, entry.data, entry.document, (entry.name,))
+        if segment is not None:
+            where = entry.document.where((entry.name, "where"))
+            complaints = [replace(issue, where=where) for issue in check_condition(segment.where, catalog)]
+        issues += complaints
+        if segment is not None and not complaints:
+            segments[entry.name] = NamedSegment(entry.name, segment, entry.place)
     return segments, issues
 
 
@@ -150,9 +125,12 @@ def resolve(
 def save_segment(workspace: Workspace, named: NamedSegment) -> Path:
     """The file that a new segment was written to; raises RefusedError where the name is taken or unfit."""
     if not named.name.isidentifier():
-        raise RefusedError(_bad_name(named.name))
+        raise RefusedError(bad_name("segment", named.name))
     path = workspace.root / "segments" / f"{named.name}.yaml"
-    taken = str(path.relative_to(workspace.root)) if path.exists() else _place_of(named.name, workspace)
+    taken = str(path.relative_to(workspace.root)) if path.exists() else ""
+    if not taken:
+        standing, _ = workspace.entries("segments", "segment")
+        taken = next((entry.place for entry in standing if entry.name.casefold() == named.name.casefold()), "")
     if taken:
         raise RefusedError(
             Issue("name-taken", taken, f"the segment {named.name!r} exists already", "choose another name with --name")
@@ -167,19 +145,3 @@ def save_segment(workspace: Workspace, named: NamedSegment) -> Path:
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
     return path
-
-
-def _bad_name(name: str) -> Issue:
-    return Issue("bad-name", "", f"{name!r} cannot be the name of a segment", "letters, digits and underscores")
-
-
-def _place_of(name: str, workspace: Workspace) -> str:
-    """Where a segment of that name stands in any file of the workspace, empty where it does not."""
-    for path in workspace.definition_files("segments"):
-        try:
-            document = read_document(path, workspace.root)
-            if name in entries(document):
-                return document.where((name,))
-        except DefinitionError:
-            continue  # a file that cannot be read is the matter of 'limner check'
-    return ""

@@ -77,7 +77,12 @@ def _panel(card: dict[str, Any], language: str) -> Panel:
         reasons = " · ".join(
             f"{_title(reason['title'], language)} {reason['contribution']:+.2f}" for reason in card["reasons"]
         )
-        body.append(Text(f"{'原因（高于平均的对数几率）' if chinese else 'reasons (log-odds above average)'}: {reasons}", style="dim"))
+        body.append(
+            Text(
+                f"{'原因（高于平均的对数几率）' if chinese else 'reasons (log-odds above average)'}: {reasons}",
+                style="dim",
+            )
+        )
     body += [Text(f"! {_title(warning, language)}", style="yellow") for warning in card["warnings"]]
     body.append(Text(f"where: {card['condition']}", style="dim"))
     # Orange and blue, with a sign: a reader who cannot tell the colours apart still sees which is which.

@@ -245,7 +245,10 @@ def _rate(project: Project, writer: SnapshotWriter, names: Sequence[str], progre
             population = population_frame(writer.connection, named, trained.model.tags, project.catalog.types)
             write_scores(writer, named, trained.model, population)
             step.describe(f"{name}: reasons")
-            write_reasons(writer, name, trained.model, population)
+            if len(population):
+                write_reasons(writer, name, trained.model, population)
+            else:
+                progress.warn(f"{name}: nobody belongs to its population as of {writer.as_of:%Y-%m-%d %H:%M} UTC")
             write_evaluations(writer, name, trained.evaluation_rows)
             text = trained.file("insights.json")
             if text is not None:

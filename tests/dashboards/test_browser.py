@@ -71,7 +71,10 @@ def served(reading_project: Project, tmp_path_factory: pytest.TempPathFactory) -
 def site(browser: Any, served: tuple[str, Path]) -> Iterator[Site]:
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     found = Site(*served, context.new_page())
-    found.page.on("console", lambda message: found.complaints.append(message.text) if message.type in ("error", "warning") else None)
+    found.page.on(
+        "console",
+        lambda message: found.complaints.append(message.text) if message.type in ("error", "warning") else None,
+    )
     found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
 
     def note(request: Any) -> None:

@@ -21,7 +21,22 @@ def texts(figure: Any) -> list[str]:
 def trait(tag: str, tgi: float | None, q: float | None = 0.001, *, tautological: bool = False) -> Trait:
     hidden = tgi is None
     low, high = (None, None) if tgi is None else (tgi * 0.9, tgi * 1.1)
-    return Trait(tag, f"title of {tag}", "some", 40, 80, 0.4, 0.2, tgi, low, high, 500.0, None if hidden else q, tautological, hidden)
+    return Trait(
+        tag,
+        f"title of {tag}",
+        "some",
+        40,
+        80,
+        0.4,
+        0.2,
+        tgi,
+        low,
+        high,
+        500.0,
+        None if hidden else q,
+        tautological,
+        hidden,
+    )
 
 
 def card(lift: float, low: float, high: float) -> dict[str, Any]:
@@ -90,8 +105,13 @@ def test_the_tgi_chart_tells_above_from_below_by_shape_and_sign() -> None:
 
 def test_the_chart_takes_one_trait_a_tag_and_side_and_nothing_trivial() -> None:
     given = [
-        trait("a", 300.0), trait("a", 200.0), trait("a", 20.0), trait("own", 400.0, tautological=True), trait("small", None), trait("chance", 150.0, 0.2),
-    ]  # fmt: skip
+        trait("a", 300.0),
+        trait("a", 200.0),
+        trait("a", 20.0),
+        trait("own", 400.0, tautological=True),
+        trait("small", None),
+        trait("chance", 150.0, 0.2),
+    ]
     assert [(one.tag, one.tgi) for one in telling_traits(given)] == [("a", 300.0), ("a", 20.0)]
 
 
@@ -104,7 +124,10 @@ def test_lift_is_a_point_with_its_interval_on_a_shared_log_axis() -> None:
         assert list(figure.data[1].x) == [one["lift_low"], one["lift_high"]]
         assert figure.data[2].marker.symbol == ("triangle-up" if one["lift"] > 1 else "triangle-down")
         assert 1 in figure.layout.xaxis.tickvals
-    assert lift_interval_chart(cards[0], bounds).layout.xaxis.range == lift_interval_chart(cards[1], bounds).layout.xaxis.range
+    assert (
+        lift_interval_chart(cards[0], bounds).layout.xaxis.range
+        == lift_interval_chart(cards[1], bounds).layout.xaxis.range
+    )
 
 
 def test_a_lift_of_zero_stays_on_the_axis() -> None:

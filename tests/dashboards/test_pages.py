@@ -13,14 +13,25 @@ from plotly.utils import PlotlyJSONEncoder
 from limner.project import Project, Silent, build, open_project
 from limner_dashboards.app import create_app, draw_page
 from limner_dashboards.pages.base import PAGES
-from limner_dashboards.pages.insights import rule_panel, save_card
-from limner_dashboards.pages.segments import measure_text
+from limner_dashboards.pages.insights import save_card
+from limner_dashboards.panels.condition import measure_text
+from limner_dashboards.panels.rules import rule_panel
 from limner_dashboards.shell import navigation
 from limner_dashboards.view import Reader
 from limner_explain.cards import read_cards
 from limner_samples.workspaces import make_workspace
 
-PATHS = ("/", "/segments", "/segments/active_readers", "/insights", "/insights/churn", "/insights/sharing", "/nowhere", "/segments/nobody", "/insights/nothing")
+PATHS = (
+    "/",
+    "/segments",
+    "/segments/active_readers",
+    "/insights",
+    "/insights/churn",
+    "/insights/sharing",
+    "/nowhere",
+    "/segments/nobody",
+    "/insights/nothing",
+)
 
 
 def words_of(component: Any) -> Iterator[str]:
@@ -112,7 +123,9 @@ def test_a_condition_is_measured_as_it_is_typed(reader: Reader) -> None:
         assert error is None
 
 
-def test_saving_a_card_keeps_its_promise_and_refuses_a_second_time(reading_copy: Path, reader_of: Callable[[Path], Reader]) -> None:
+def test_saving_a_card_keeps_its_promise_and_refuses_a_second_time(
+    reading_copy: Path, reader_of: Callable[[Path], Reader]
+) -> None:
     reader = reader_of(reading_copy)
     with reader.visit() as visit:
         card = read_cards(visit.opened, "churn")[0]
@@ -133,7 +146,9 @@ def test_saving_a_card_keeps_its_promise_and_refuses_a_second_time(reading_copy:
     assert save_card(reader.view(), "churn-none", "other", "en")[0] is not None
 
 
-def test_a_card_can_be_refused_while_somebody_else_writes(reading_copy: Path, reader_of: Callable[[Path], Reader]) -> None:
+def test_a_card_can_be_refused_while_somebody_else_writes(
+    reading_copy: Path, reader_of: Callable[[Path], Reader]
+) -> None:
     from filelock import FileLock
 
     reader = reader_of(reading_copy)
@@ -146,9 +161,13 @@ def test_a_card_can_be_refused_while_somebody_else_writes(reading_copy: Path, re
     assert not (reading_copy / "segments" / "at_risk.yaml").exists()
 
 
-def test_a_segment_newer_than_the_snapshot_is_measured_and_said_to_be_so(reading_copy: Path, reader_of: Callable[[Path], Reader]) -> None:
+def test_a_segment_newer_than_the_snapshot_is_measured_and_said_to_be_so(
+    reading_copy: Path, reader_of: Callable[[Path], Reader]
+) -> None:
     (reading_copy / "segments" / "young.yaml").write_text("young: {where: age < 25}\n", encoding="utf-8")
-    (reading_copy / "tags" / "more.yaml").write_text("login_count_33d: {kind: count, event: login, window: 33d}\n", encoding="utf-8")
+    (reading_copy / "tags" / "more.yaml").write_text(
+        "login_count_33d: {kind: count, event: login, window: 33d}\n", encoding="utf-8"
+    )
     (reading_copy / "segments" / "fresh.yaml").write_text("fresh: {where: login_count_33d >= 1}\n", encoding="utf-8")
     reader = reader_of(reading_copy)
     assert "is not in snapshot" in page(reader, "/segments/young")[0]
@@ -169,12 +188,16 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_before_the_first_build_every_page_says_what_to_type(untrained: Path, reader_of: Callable[[Path], Reader], path: str) -> None:
+def test_before_the_first_build_every_page_says_what_to_type(
+    untrained: Path, reader_of: Callable[[Path], Reader], path: str
+) -> None:
     text, _ = page(reader_of(untrained), path)
     assert "limner build" in text or path == "/nowhere"
 
 
-def test_before_training_the_pages_say_what_to_type(untrained: Path, tmp_path: Path, reader_of: Callable[[Path], Reader]) -> None:
+def test_before_training_the_pages_say_what_to_type(
+    untrained: Path, tmp_path: Path, reader_of: Callable[[Path], Reader]
+) -> None:
     import shutil
 
     root = tmp_path / "built"
@@ -196,11 +219,12 @@ def test_before_training_the_pages_say_what_to_type(untrained: Path, tmp_path: P
 
 def test_the_server_forbids_other_hosts_and_serves_its_own_assets(reading_project: Project) -> None:
     client = create_app(lambda: reading_project).server.test_client()
-    answer = client.get("/segments")
-    assert answer.status_code == 200
-    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    body = answer.get_data(as_text=True)
+    with client.get("/segments") as answer:
+        assert answer.status_code == 200
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        body = answer.get_data(as_text=True)
     assert "http://" not in body.replace("http://www.w3.org", "")
     assert "https://" not in body
-    assert client.get("/assets/limner.css").status_code == 200
+    with client.get("/assets/limner.css") as answer:
+        assert answer.status_code == 200

@@ -10,7 +10,7 @@ import pytest
 
 from limner.project import Silent, build, open_project
 from limner_dashboards.view import Reader
-from limner_profile.errors import DefinitionError, RefusedError
+from limner_profile.errors import RefusedError, UserError
 from limner_profile.predicates.parser import parse
 from limner_segments.segment import NamedSegment, Segment
 
@@ -37,7 +37,7 @@ def test_a_broken_file_is_told_and_its_repair_is_seen(reading_copy: Path, reader
     reader.view()
     path = reading_copy / "segments" / "young.yaml"
     path.write_text("young: {where: agee < 25}\n", encoding="utf-8")
-    with pytest.raises(DefinitionError) as caught:
+    with pytest.raises(UserError) as caught:
         reader.view()
     assert caught.value.code == "unknown-tag"
     assert reader.default_language() == "en"
@@ -69,7 +69,9 @@ def test_an_answer_is_kept_for_its_snapshot_only(reader: Reader) -> None:
     assert asked == ["once"]
 
 
-def test_a_condition_saved_from_the_page_is_a_segment_of_the_measured_size(reading_copy: Path, reader_of: Callable[[Path], Reader]) -> None:
+def test_a_condition_saved_from_the_page_is_a_segment_of_the_measured_size(
+    reading_copy: Path, reader_of: Callable[[Path], Reader]
+) -> None:
     from limner_dashboards.saving import save_condition
     from limner_segments.audience import measure_audience
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from limner_profile.builder import default_as_of, refresh_tag_statistics, write_profiles
+from limner_profile.builder import attach_events, attach_sources, default_as_of, refresh_tag_statistics, write_profiles
 from limner_profile.catalog import CatalogTag, load_catalog
 from limner_profile.definitions import Title
 from limner_profile.errors import RefusedError
@@ -96,6 +97,38 @@ def test_before_ingestion_and_before_the_first_user(lay: Lay) -> None:
         assert caught.value.code == code
         assert store.current_id() is None
         ingest(workspace)
+
+
+def test_what_was_mapped_after_the_ingestion_is_asked_for(lay: Lay) -> None:
+    root = lay(FILES)
+    ingest(open_workspace(root))
+    more = FILES["limner.yaml"].replace("level: n}", "level: n, also: n}").replace("{genre: g}", "{genre: g, g2: g}")
+    lay({"limner.yaml": more + "  others: {type: users, path: p.csv, user: u}\n"})
+    workspace = open_workspace(root)
+    with duckdb.connect() as connection:
+        with pytest.raises(RefusedError) as caught:
+            attach_sources(connection, workspace)
+        assert [(issue.code, issue.where, issue.message.split(" has been")[0]) for issue in caught.value.issues] == [
+            ("not-ingested", "limner.yaml:4:3", "'also' of 'people'"),
+            ("not-ingested", "limner.yaml:5:3", "'g2' of 'acts'"),
+            ("not-ingested", "limner.yaml:6:3", "the source 'others'"),
+        ]
+        attach_events(connection, workspace)  # which a timeline is read from, goes on
+        assert connection.execute("SELECT genre, g2 FROM events").fetchall() == [("x", None)]
+        ingest(workspace)
+        attach_sources(connection, workspace)
+        assert connection.execute("SELECT genre, g2 FROM events").fetchall() == [("x", "x")]
+        assert connection.execute("SELECT count(*) FROM users_others").fetchall() == [(3,)]
+
+
+def test_a_source_that_was_removed_is_not_read_any_more(lay: Lay) -> None:
+    root = lay(FILES)
+    ingest(open_workspace(root))
+    lay({"limner.yaml": FILES["limner.yaml"].split("  acts:")[0]})
+    with duckdb.connect() as connection:
+        attach_sources(connection, open_workspace(root))
+        views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    assert views == [("users_people",)]
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_sound_definition_is_frozen_and_has_a_digest(tmp_path: Path) -> None:
     assert (outer.title.of("en"), outer.title.of("zh")) == ("A", "甲")
     assert outer.digest() == Outer(name="a", title=Title(en="A", zh="甲")).digest() != Outer(name="a").digest()
     with pytest.raises(ValueError, match="frozen"):
-        outer.name = "b"  # type: ignore[misc]
+        outer.name = "b"
 
 
 def test_a_plain_title_stands_for_both_languages() -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,6 +125,14 @@ def test_every_reject_has_its_line_value_and_reason(lay: Lay) -> None:
     assert [row[0] for row in rows_of(root, entry)] == ["a", "b", "d"]
 
 
+def test_a_reject_after_a_very_long_value_has_its_line(lay: Lay) -> None:
+    text = f'u,t,e\na,2025-01-01,"{"long " * 60_000}\n"\nb,never,x\n'
+    root = lay({"limner.yaml": config(), "acts.csv": text})
+    entry = run(root)
+    assert counts(entry) == (1, 0, 1)
+    assert rejects_of(root, entry) == [(4, "t", "never", "bad-time")]
+
+
 def test_rejects_name_their_source_and_file(lay: Lay) -> None:
     root = lay(
         {"limner.yaml": config(path="a*.csv"), "a1.csv": "u,t,e\na,x,y\n", "a2.csv": "u,t,e\na,2025-01-01,y\na,z,y\n"}
@@ -216,6 +228,15 @@ def test_parquet_types(lay: Lay) -> None:
         ("7", datetime(2025, 1, 2, 4), "y", None, "", "[]", None),
     ]  # fmt: skip
     assert rejects_of(root, entry) == [(3, "u", None, "missing-user")]
+
+
+def test_whole_numbers_stored_as_floats_are_the_same_user(lay: Lay) -> None:
+    table = pa.table({"u": [7.0, None, 7.5], "t": ["2025-01-01"] * 3, "e": ["x"] * 3, "p": ["1.0", None, None]})
+    root = lay({"limner.yaml": config("properties: [p]", "acts.parquet")})
+    pq.write_table(table, root / "acts.parquet")
+    entry = run(root)
+    assert counts(entry) == (2, 0, 1)
+    assert rows_of(root, entry, "user_id, p") == [("7", "1.0"), ("7.5", None)]
 
 
 def test_parquet_times_with_a_zone_and_days(lay: Lay) -> None:
@@ -363,7 +384,7 @@ lines = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(lines, min_size=1, max_size=2), st.booleans())
 def test_every_row_is_kept_merged_or_rejected(lay: Lay, contents: list[list[tuple[str, ...]]], keep: bool) -> None:
     def quoted(cell: str) -> str:
@@ -397,3 +418,43 @@ def test_every_row_is_kept_merged_or_rejected(lay: Lay, contents: list[list[tupl
     instants = [datetime.fromisoformat(row[1]) - timedelta(hours=8) for row in kept]
     assert entry.first_time == min(instants).isoformat()
     assert entry.last_time == max(instants).isoformat()
+
+
+def test_an_ingestion_killed_at_any_moment_leaves_files_that_fit_together(lay: Lay) -> None:
+    rows = "".join(f"user{index % 97},2025-01-01 00:00:{index % 60:02},x{index}\n" for index in range(3000))
+    root = lay({"limner.yaml": config(), "acts.csv": "u,t,e\n" + rows})
+    run(root)
+    script = f"""
+import sys
+from pathlib import Path
+from limner_profile.ingest import ingest
+from limner_profile.workspace import open_workspace
+root = Path({str(root)!r})
+path, text = root / "limner.yaml", (root / "limner.yaml").read_text()
+print("ready", flush=True)
+while True:
+    for zone in ("UTC", "Asia/Shanghai"):
+        path.with_suffix(".new").write_text(text.replace("Asia/Shanghai", zone).replace("UTC", zone))
+        path.with_suffix(".new").replace(path)
+        ingest(open_workspace(root))
+"""
+    source = str(Path(sys.modules["limner_profile.ingest"].__file__ or "").parents[1])
+    rng = random.Random(3)
+    for _ in range(4):
+        running = subprocess.Popen(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": source}, stdout=subprocess.PIPE
+        )
+        assert running.stdout is not None
+        assert running.stdout.readline().strip() == b"ready"
+        time.sleep(rng.uniform(0.02, 0.3))
+        running.kill()
+        running.wait()
+        running.stdout.close()
+        (entry,) = read_ingested(open_workspace(root))
+        assert len(rows_of(root, entry)) == entry.rows == 3000
+        assert rejects_of(root, entry) == []
+        assert entry.first_time in ("2025-01-01T00:00:00", "2024-12-31T16:00:00")
+        assert rows_of(root, entry, "min(time)") == [(datetime.fromisoformat(entry.first_time),)]
+    run(root)
+    kept = [path.name for folder in ("events", "rejects") for path in (root / ".limner" / folder).iterdir()]
+    assert len(kept) == 2  # what the killed ones left is gone

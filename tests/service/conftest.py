@@ -1,31 +1,59 @@
-"""Fixtures for the front door: a small sample workspace, built and trained, to be copied by tests that write."""
+"""Fixtures for the front door: a small demo, run once, whose workspace is copied by tests that write."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 
-@pytest.fixture(scope="session")
-def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a reading workspace of 1,500 users, built and trained on churn. Read-only: see `copied`."""
-    from limner.project import Silent, build, open_project, train
-    from limner_samples.workspaces import write_reading
+@dataclass(frozen=True)
+class Demo:
+    """The workspace that a demo made, and what it said. Read-only: see `copied`."""
 
-    root = tmp_path_factory.mktemp("small")
-    write_reading(root, 1500)
-    build(open_project(root), None, Silent())
-    train(open_project(root), "churn", Silent())
-    return root
+    root: Path
+    out: str
+    err: str
+
+
+@contextlib.contextmanager
+def small_samples() -> Iterator[None]:
+    """Let the demo make its reading workspace of 1,000 users instead of 8,000."""
+    import limner_samples.workspaces as workspaces
+
+    def make_small(name: workspaces.SampleName, target: Path) -> None:
+        workspaces.write_reading(target, 1000)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workspaces, "make_workspace", make_small)
+        yield
+
+
+@pytest.fixture(scope="session")
+def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """`limner demo --no-serve` on 1,000 users: built, trained on churn, a card saved and exported."""
+    from limner.cli import main
+
+    root = tmp_path_factory.mktemp("small") / "demo"
+    out, err = io.StringIO(), io.StringIO()
+    with small_samples(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["limner", "demo", "--no-serve", "--dir", str(root)])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
+            main()
+    assert end.value.code == 0, err.getvalue()
+    return Demo(root, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
-def copied(small_root: Path, tmp_path: Path) -> Path:
-    """A copy of the small workspace, to write to."""
-    return shutil.copytree(small_root, tmp_path / "copy")
+def copied(small_demo: Demo, tmp_path: Path) -> Path:
+    """A copy of the small demo's workspace, to write to."""
+    return shutil.copytree(small_demo.root, tmp_path / "copy")
 
 
 @pytest.fixture
@@ -33,8 +61,6 @@ def run_main(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Exit code, stdout and stderr of `limner …`, run in this process through the very function of the command."""
-    import sys
-
     from limner.cli import main
 
     def run(*arguments: object) -> tuple[int, str, str]:

@@ -120,8 +120,10 @@ def test_a_tag_of_the_model_that_is_gone_is_named(copied: Path) -> None:
 
 def test_a_build_of_a_day_without_a_population_rates_nobody(copied: Path) -> None:
     project = open_project(copied)
-    built = build(project, "2024-12-31", Silent())
+    progress = Silent()
+    built = build(project, "2024-12-31", progress)
     assert list(built.rated) == ["churn"]
+    assert progress.warnings == ["churn: nobody belongs to its population as of 2024-12-30 16:00 UTC"]
     with project.store.open() as snapshot:
         assert snapshot.value("SELECT count(*) FROM scores") == 0
         assert scored(snapshot) == 0

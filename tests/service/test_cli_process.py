@@ -67,8 +67,8 @@ def test_a_mistake_and_a_result_as_a_process(reading_project: Project) -> None:
 
 
 def test_a_reader_that_stops_early_causes_no_noise(reading_project: Project) -> None:
-    query = "select p.user_id, a.name from profiles p cross join segments a cross join range(3)"
-    for style in ("csv", "json", "table"):
+    query = "select p.user_id, a.name from profiles p cross join segments a"
+    for style in ("csv", "json"):
         command = [
             sys.executable,
             "-m",

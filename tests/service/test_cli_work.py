@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-import limner_samples.workspaces as workspaces
+from service.conftest import Demo, small_samples
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 def test_from_a_sample_to_a_saved_segment(tmp_path: Path, run_main: Run) -> None:
     root = tmp_path / "made"
-    code, out, err = run_main("sample", "--out", root, "--users", 1500, "--seed", 7)
+    code, out, err = run_main("sample", "--out", root, "--users", 1000, "--seed", 7)
     assert code == 0
     assert "events.parquet" in out
-    assert err.startswith("✓ generate 1,500 users")
+    assert err.startswith("✓ generate 1,000 users")
 
     code, out, err = run_main("sync", "--dir", root, "--format", "json")
     assert code == 0
@@ -81,7 +81,7 @@ def test_a_count_of_values_from_before_an_edit_is_not_unsaid(copied: Path, run_m
         code, out, err = run_main("segments", command, "active_readers", *extra, "--dir", copied, "--format", "json")
         assert code == 0
         assert json.loads(out)
-        assert err.startswith("! edited after snapshot 20260101-0002 was built: login_count_30d; run 'limner build'")
+        assert err.startswith("! edited after snapshot 20260101-0003 was built: login_count_30d; run 'limner build'")
     assert run_main("segments", "size", "--where", "age > 30", "--dir", copied)[2] == ""
     (copied / "tags" / "new.yaml").write_text("fresh: {kind: count, event: login, window: 3d}\n")
     code, _, err = run_main("segments", "size", "--where", "fresh > 1", "--dir", copied)
@@ -89,37 +89,33 @@ def test_a_count_of_values_from_before_an_edit_is_not_unsaid(copied: Path, run_m
     assert run_main("segments", "compare", "quiet_payers", "--dir", copied)[0] == 0
 
 
-@pytest.mark.slow
-def test_the_demo_can_be_run_again_and_keeps_edits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_main: Run
-) -> None:
-    def make_small(name: workspaces.SampleName, target: Path) -> None:
-        workspaces.write_reading(target, 1500)
+def test_the_demo_goes_the_whole_road(small_demo: Demo) -> None:
+    assert "Done." in small_demo.out
+    assert "as promised on the card" in small_demo.out
+    assert small_demo.err.count("✓") == 9
+    assert "leakage alarm: crm_status" in small_demo.err
+    assert "Traceback" not in small_demo.err
+    commands = [line.strip() for line in small_demo.out.split("Type next:")[1].splitlines() if line.strip()]
+    assert len(commands) == 6
+    assert all(line.startswith("limner ") and f"--dir {small_demo.root}" in line for line in commands)
 
-    monkeypatch.setattr(workspaces, "make_workspace", make_small)
-    root = tmp_path / "demo"
-    code, out, err = run_main("demo", "--no-serve", "--dir", root)
-    assert code == 0
-    assert "Done." in out
-    assert "as promised on the card" in out
-    assert err.count("✓") == 9
-    (saved,) = [path for path in (root / "segments").iterdir() if path.name != "audiences.yaml"]
-    (export,) = (root / "exports").glob("*.csv")
+
+def test_the_demo_can_be_run_again_and_keeps_edits(copied: Path, run_main: Run) -> None:
+    (saved,) = [path for path in (copied / "segments").iterdir() if path.name != "audiences.yaml"]
+    (export,) = (copied / "exports").glob("*.csv")
     first = export.read_bytes()
-    for command in out.split("Type next:")[1].split("limner ")[1:]:
-        assert f"--dir {root}" in command
-
     edited = saved.read_text(encoding="utf-8").replace("title:", "owner: me\n  title:", 1)
     saved.write_text(edited, encoding="utf-8")
-    (root / "segments" / "mine.yaml").write_text("mine: {where: age >= 30}\n")
-    code, out, err = run_main("demo", "--no-serve", "--dir", root)
+    (copied / "segments" / "mine.yaml").write_text("mine: {where: age >= 30}\n")
+    with small_samples():
+        code, out, err = run_main("demo", "--no-serve", "--dir", copied)
     assert (code, "Traceback" in err) == (0, False)
     assert "mine " in out.split("audiences")[1]
     assert saved.read_text(encoding="utf-8") == edited
-    assert sorted(path.name for path in (root / "segments").iterdir()) == sorted(
-        ["audiences.yaml", "mine.yaml", saved.name]
-    )
+    files = sorted(path.name for path in (copied / "segments").iterdir())
+    assert files == sorted(["audiences.yaml", "mine.yaml", saved.name])
     assert export.read_bytes() == first
+    assert "save churn" not in err  # the card is a segment already
 
 
 def test_the_grocery_data_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_main: Run) -> None:

@@ -10,7 +10,7 @@ from limner_dashboards.charts.frame import ROW, escape, hide_axis, label_row, ne
 from limner_dashboards.formatting import signed
 from limner_dashboards.theme import ACCENT, LINE, MUTED, WARM
 
-_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+_TICKS = (0.06, 0.12, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
 
 
 def lift_range(cards: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
@@ -30,22 +30,40 @@ def lift_interval_chart(card: Mapping[str, Any], bounds: tuple[float, float]) ->
     raises = card["lift"] >= 1
     colour, at = (WARM if raises else ACCENT), max(card["lift"], low)
     figure.add_vline(x=1, line={"color": MUTED, "width": 1.2})
-    figure.add_scatter(x=[1, at], y=[0, 0], mode="lines", line={"color": colour, "width": 1.5}, opacity=0.4, hoverinfo="skip")
     figure.add_scatter(
-        x=[max(card["lift_low"], low), card["lift_high"]], y=[0, 0], mode="lines", line={"color": colour, "width": 8}, opacity=0.3, hoverinfo="skip"
+        x=[1, at], y=[0, 0], mode="lines", line={"color": colour, "width": 1.5}, opacity=0.4, hoverinfo="skip"
     )
     figure.add_scatter(
-        x=[at], y=[0], mode="markers", marker={"color": colour, "size": 12, "symbol": "triangle-up" if raises else "triangle-down"},
+        x=[max(card["lift_low"], low), card["lift_high"]],
+        y=[0, 0],
+        mode="lines",
+        line={"color": colour, "width": 8},
+        opacity=0.3,
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[at],
+        y=[0],
+        mode="markers",
+        marker={"color": colour, "size": 12, "symbol": "triangle-up" if raises else "triangle-down"},
         hovertemplate=f"{card['lift']:.2f} ({card['lift_low']:.2f}–{card['lift_high']:.2f})<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_annotation(
-        x=math.log10(at), y=1, yref="paper", yanchor="bottom", showarrow=False, font={"size": 12},
+        x=math.log10(at),
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        showarrow=False,
+        font={"size": 12},
         text=f"<b>{card['lift']:.2f}</b> ({card['lift_low']:.2f}–{card['lift_high']:.2f})",
         xanchor="right" if at > high / 2 else "left" if at < low * 2 else "center",
-    )  # fmt: skip
+    )
     ticks = [tick for tick in _TICKS if low * 0.95 <= tick <= high * 1.05]
     figure.update_xaxes(
-        type="log", range=[math.log10(low) - 0.03, math.log10(high) + 0.03], tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks]
+        type="log",
+        range=[math.log10(low) - 0.03, math.log10(high) + 0.03],
+        tickvals=ticks,
+        ticktext=[f"{tick:g}" for tick in ticks],
     )
     figure.update_yaxes(visible=False, range=[-1, 1])
     return figure
@@ -70,6 +88,6 @@ def reason_bars(reasons: Sequence[tuple[str, float]], reach: float) -> Any:
     hide_axis(figure)
     labels: list[dict[str, Any]] = []
     for place, (title, value) in zip(places, reasons, strict=True):
-        labels += label_row(place, title, f"{'▲' if value >= 0 else '▼'} {signed(value)}")
+        labels += label_row(place, title, f"{'▲' if value >= 0 else '▼'} {signed(value)}", width=30)
     figure.update_layout(annotations=labels)
     return figure

@@ -56,7 +56,14 @@ def label_row(at: float, label: str, value: str, *, width: int = 34, muted: bool
     common = {"y": at + 0.36, "xref": "paper", "showarrow": False, "yanchor": "middle", "yref": "y"}
     font = {"size": 12, "color": colour}
     return [
-        {**common, "x": 0, "text": escape(shorten(label, width)), "xanchor": "left", "font": font, "hovertext": escape(label)},
+        {
+            **common,
+            "x": 0,
+            "text": escape(shorten(label, width)),
+            "xanchor": "left",
+            "font": font,
+            "hovertext": escape(label),
+        },
         {**common, "x": 1, "text": escape(value), "xanchor": "right", "font": font},
     ]
 

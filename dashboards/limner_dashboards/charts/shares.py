@@ -28,8 +28,12 @@ def share_bars(bars: Sequence[Bar], width: int = 34, values: Sequence[str] = ())
     largest = max((bar.share for bar in bars), default=1.0) or 1.0
     figure.add_bar(
         orientation="h",
-        x=[largest] * len(bars), y=places, width=0.26, marker={"color": LINE, "opacity": 0.55}, hoverinfo="skip",
-    )  # fmt: skip
+        x=[largest] * len(bars),
+        y=places,
+        width=0.26,
+        marker={"color": LINE, "opacity": 0.55},
+        hoverinfo="skip",
+    )
     figure.add_bar(
         orientation="h",
         x=[bar.share for bar in bars],
@@ -52,7 +56,13 @@ def share_bars(bars: Sequence[Bar], width: int = 34, values: Sequence[str] = ())
     hide_axis(figure)
     labels: list[dict[str, Any]] = []
     for place, bar in zip(places, bars, strict=True):
-        labels += label_row(place, bar.label, values[len(bars) - place] if values else percent(bar.share), width=width, muted=bar.kind != "value")
+        labels += label_row(
+            place,
+            bar.label,
+            values[len(bars) - place] if values else percent(bar.share),
+            width=width,
+            muted=bar.kind != "value",
+        )
     figure.update_layout(annotations=labels)
     return figure
 

@@ -49,8 +49,12 @@ def tgi_chart(traits: Sequence[Trait], language: str) -> Any:
             stems += [100.0, max(trait.tgi or 0.0, lowest), None]
             bands += [max(trait.tgi_low or lowest, lowest), max(trait.tgi_high or lowest, lowest), None]
             heights += [places[id(trait)], places[id(trait)], None]
-        figure.add_scatter(x=stems, y=heights, mode="lines", line={"color": colour, "width": 1}, opacity=0.35, hoverinfo="skip")
-        figure.add_scatter(x=bands, y=heights, mode="lines", line={"color": colour, "width": 5}, opacity=0.35, hoverinfo="skip")
+        figure.add_scatter(
+            x=stems, y=heights, mode="lines", line={"color": colour, "width": 1}, opacity=0.35, hoverinfo="skip"
+        )
+        figure.add_scatter(
+            x=bands, y=heights, mode="lines", line={"color": colour, "width": 5}, opacity=0.35, hoverinfo="skip"
+        )
         figure.add_scatter(
             x=[max(trait.tgi or 0.0, lowest) for trait in side],
             y=[places[id(trait)] for trait in side],
@@ -65,17 +69,37 @@ def tgi_chart(traits: Sequence[Trait], language: str) -> Any:
         labels += label_row(places[id(trait)], f"{trait.title}: {trait.trait}", f"{sign} {trait.tgi:,.0f}", width=52)
     labels.append(
         {
-            "x": 2, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": say("everyone", language), "font": {"size": 11, "color": MUTED},
+            "x": 2,
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "showarrow": False,
+            "text": say("everyone", language),
+            "font": {"size": 11, "color": MUTED},
         }
-    )  # fmt: skip
+    )
     ticks = [tick for tick in (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if lowest * 0.9 <= tick <= highest * 1.1]
     span = math.log10(highest) - math.log10(lowest)
     figure.update_layout(
         annotations=labels,
-        shapes=[{"type": "line", "x0": 100, "x1": 100, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": MUTED, "width": 1}, "layer": "below"}],
+        shapes=[
+            {
+                "type": "line",
+                "x0": 100,
+                "x1": 100,
+                "y0": 0,
+                "y1": 1,
+                "yref": "paper",
+                "line": {"color": MUTED, "width": 1},
+                "layer": "below",
+            }
+        ],
     )
     figure.update_xaxes(
-        type="log", range=[math.log10(lowest) - 0.02 * span, math.log10(highest) + 0.12 * span], tickvals=ticks, ticktext=[f"{tick:,}" for tick in ticks]
+        type="log",
+        range=[math.log10(lowest) - 0.02 * span, math.log10(highest) + 0.12 * span],
+        tickvals=ticks,
+        ticktext=[f"{tick:,}" for tick in ticks],
     )
     figure.update_yaxes(visible=False, range=[0.5, len(shown) + 0.75])
     return figure

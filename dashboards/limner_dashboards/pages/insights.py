@@ -1,37 +1,31 @@
 """Insights: the cards of a scenario, what they reach together, the rules behind them, and the click that makes a segment.
 
-The cards themselves are drawn in `limner_dashboards.cards`. Imports the floors below.
+The cards themselves are drawn in `limner_dashboards.panels.card`. Imports the floors below.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from limner_dashboards.cards import card_action, draw_card
+from limner_dashboards.callbacks import answer
 from limner_dashboards.charts.card import lift_range
 from limner_dashboards.elements import (
     empty_state,
-    grid,
-    key_number,
-    key_numbers,
     link,
-    number_column,
     panel,
-    percent_column,
-    term,
-    text_column,
 )
-from limner_dashboards.formatting import count, decimals, percent
+from limner_dashboards.formatting import count
 from limner_dashboards.notices import notice
 from limner_dashboards.pages.base import PAGES, Page
+from limner_dashboards.panels.card import card_action, draw_card
+from limner_dashboards.panels.rules import rule_panel
+from limner_dashboards.panels.summary import draw_alerts, draw_summary
 from limner_dashboards.view import Reader, View, Visit
-from limner_dashboards.words import WORDS, say
+from limner_dashboards.words import say
 from limner_explain.cards import read_cards, save_insight
 from limner_profile.errors import UserError, did_you_mean
-from limner_segments.scoring.shelf import take_model
 
 
 @PAGES.kind("insights")
@@ -63,10 +57,15 @@ class Insights(Page):
         """Open the dialog for a card, and save the card as a segment."""
         from dash import ALL, Input, Output, State, ctx, no_update
 
-        @app.callback(
-            Output({"type": "rules", "status": "kept"}, "children"), Output({"type": "rules", "status": "dropped"}, "children"),
-            Input("rule-tabs", "value"), State("shown-scenario", "data"), State("language", "value"), prevent_initial_call=True,
-        )  # fmt: skip
+        @answer(
+            app,
+            Output({"type": "rules", "status": "kept"}, "children"),
+            Output({"type": "rules", "status": "dropped"}, "children"),
+            Input("rule-tabs", "value"),
+            State("shown-scenario", "data"),
+            State("language", "value"),
+            prevent_initial_call=True,
+        )
         def list_rules(tab: str | None, scenario: str | None, language: str | None) -> tuple[Any, Any]:
             if tab not in ("kept", "dropped") or not scenario:
                 return no_update, no_update
@@ -74,10 +73,16 @@ class Insights(Page):
                 found = rule_panel(visit, scenario, tab)
             return (found, no_update) if tab == "kept" else (no_update, found)
 
-        @app.callback(
-            Output("save-dialog", "opened"), Output("card-to-save", "data"), Output("segment-name", "value"), Output("segment-name", "error"),
-            Input({"type": "save-card", "insight": ALL}, "n_clicks"), Input("cancel-save", "n_clicks"), prevent_initial_call=True,
-        )  # fmt: skip
+        @answer(
+            app,
+            Output("save-dialog", "opened"),
+            Output("card-to-save", "data"),
+            Output("segment-name", "value"),
+            Output("segment-name", "error"),
+            Input({"type": "save-card", "insight": ALL}, "n_clicks"),
+            Input("cancel-save", "n_clicks"),
+            prevent_initial_call=True,
+        )
         def ask(clicks: list[int | None], cancelled: int | None) -> tuple[Any, Any, Any, Any]:
             chosen = ctx.triggered_id
             if chosen == "cancel-save":
@@ -86,16 +91,28 @@ class Insights(Page):
                 return no_update, no_update, no_update, no_update
             return True, chosen["insight"], str(chosen["insight"]).replace("-", "_"), None
 
-        @app.callback(
-            Output("save-dialog", "opened", allow_duplicate=True), Output("segment-name", "error", allow_duplicate=True),
+        @answer(
+            app,
+            Output("save-dialog", "opened", allow_duplicate=True),
+            Output("segment-name", "error", allow_duplicate=True),
             Output("notifications", "sendNotifications", allow_duplicate=True),
             Output({"type": "card-action", "insight": ALL}, "children"),
-            Input("confirm-save", "n_clicks"), Input("segment-name", "n_submit"), State("card-to-save", "data"), State("segment-name", "value"), State("language", "value"),
+            Input("confirm-save", "n_clicks"),
+            Input("segment-name", "n_submit"),
+            State("card-to-save", "data"),
+            State("segment-name", "value"),
+            State("language", "value"),
             State({"type": "card-action", "insight": ALL}, "id"),
-            running=[(Output("confirm-save", "loading"), True, False)], prevent_initial_call=True,
-        )  # fmt: skip
+            running=[(Output("confirm-save", "loading"), True, False)],
+            prevent_initial_call=True,
+        )
         def save(
-            clicks: int | None, submits: int | None, insight: str | None, name: str | None, language: str | None, places: list[dict[str, str]]
+            clicks: int | None,
+            submits: int | None,
+            insight: str | None,
+            name: str | None,
+            language: str | None,
+            places: list[dict[str, str]],
         ) -> tuple[Any, Any, Any, list[Any]]:
             unchanged = [no_update] * len(places)
             if not (clicks or submits) or not insight:
@@ -104,7 +121,9 @@ class Insights(Page):
             error, told, saved = save_card(reader.view(), insight, (name or "").strip(), chosen)
             if error is not None:
                 return True, error, [told], unchanged
-            actions = [card_action(insight, saved, chosen) if place["insight"] == insight else no_update for place in places]
+            actions = [
+                card_action(insight, saved, chosen) if place["insight"] == insight else no_update for place in places
+            ]
             return False, None, [told], actions
 
 
@@ -116,11 +135,15 @@ def save_card(view: View, insight: str, name: str, language: str) -> tuple[str |
         saved = save_insight(view.workspace, view.store, insight, view.catalog, view.scenarios, name or None)
     except UserError as error:
         issue = error.issues[0]
-        hint = say("name_rule", language) if issue.code in ("bad-name", "name-taken") else issue.hint
+        hint = {"bad-name": say("name_rule", language), "name-taken": say("other_name", language)}.get(
+            issue.code, issue.hint
+        )
         return f"{issue.message}. {hint}", notice(say("not_saved", language), issue.message, good=False), None
     key = "saved_size" if saved.size == saved.promised else "saved_other_size"
     text = say(key, language, size=count(saved.size), promised=count(saved.promised))
-    message = html.Span([text, " ", html.A(say("open_segment", language), href=f"/segments/{quote(saved.segment.name)}")])
+    message = html.Span(
+        [text, " ", html.A(say("open_segment", language), href=f"/segments/{quote(saved.segment.name)}")]
+    )
     return None, notice(say("saved", language, name=saved.segment.name), message, good=True), saved.segment.name
 
 
@@ -130,12 +153,25 @@ def _tabs(visit: Visit, chosen: str) -> Any:
 
     language, scenarios = visit.language, visit.view.scenarios
     links = [
-        link(named.scenario.title.of(language), f"/insights/{quote(name)}", className="pill chosen" if name == chosen else "pill", size="sm")
+        link(
+            named.scenario.title.of(language),
+            f"/insights/{quote(name)}",
+            className="pill chosen" if name == chosen else "pill",
+            size="sm",
+        )
         for name, named in scenarios.items()
     ]
     named = scenarios[chosen]
-    described = dmc.Text(named.scenario.description, c="dimmed") if named.scenario.description and language == "en" else None
-    return html.Div([dmc.Title(f"{say('insights', language)}: {named.scenario.title.of(language)}", order=2), described, dmc.Group(links, gap="xs", mt="sm")])
+    described = (
+        dmc.Text(named.scenario.description, c="dimmed") if named.scenario.description and language == "en" else None
+    )
+    return html.Div(
+        [
+            dmc.Title(f"{say('insights', language)}: {named.scenario.title.of(language)}", order=2),
+            described,
+            dmc.Group(links, gap="xs", mt="sm"),
+        ]
+    )
 
 
 def _set_of(visit: Visit, scenario: str) -> dict[str, Any] | None:
@@ -154,7 +190,9 @@ def _scenario(visit: Visit, name: str) -> list[Any]:
     if found is None:
         return [panel("", empty_state(say("no_insights", language, name=name)))]
     cards = read_cards(visit.opened, name)
-    counted = visit.opened.rows("SELECT status, count(*) AS rules FROM insights WHERE scenario = ? GROUP BY status", [name])
+    counted = visit.opened.rows(
+        "SELECT status, count(*) AS rules FROM insights WHERE scenario = ? GROUP BY status", [name]
+    )
     rules = {row["status"]: int(row["rules"]) for row in counted}
     saved = {named.segment.origin.insight: named.name for named in visit.view.segments.values() if named.segment.origin}
     bounds = lift_range(cards) if cards else (0.5, 2.0)
@@ -177,73 +215,15 @@ def _scenario(visit: Visit, name: str) -> list[Any]:
             dmc.TabsPanel(html.Div(id={"type": "rules", "status": "kept"}), value="kept"),
             dmc.TabsPanel(html.Div(id={"type": "rules", "status": "dropped"}), value="dropped"),
         ],
-        value="cards", id="rule-tabs",
-    )  # fmt: skip
-    return [dcc.Store(id="shown-scenario", data=name), _head(found, language), *_alerts(visit, name, found), tabs]
-
-
-def _head(found: Mapping[str, Any], language: str) -> Any:
-    return key_numbers(
-        [
-            key_number(say("judged", language), count(found["judged"])),
-            key_number(term("held_up", language), count(found["held_up"])),
-            key_number(say("shown", language), count(found["shown"])),
-            key_number(term("coverage", language), percent(found["coverage"])),
-            key_number(term("reach", language), percent(found["reach"])),
-            key_number(term("fidelity", language), f"R² {decimals(found['r_squared'])}"),
-            key_number(term("top_decile_recall", language), percent(found["top_decile_recall"])),
-        ]
+        value="cards",
+        id="rule-tabs",
     )
-
-
-def _alerts(visit: Visit, name: str, found: Mapping[str, Any]) -> list[Any]:
-    import dash_mantine_components as dmc
-    from dash import html
-
-    language, catalog = visit.language, visit.view.catalog
-    alerts = []
-    try:
-        trained = take_model(visit.view.workspace, name)
-    except UserError:
-        trained = None
-    excluded = [alarm for alarm in trained.alarms if alarm.action == "excluded"] if trained else []
-    if excluded:
-        lines = [
-            say("leakage_line", language, tag=catalog.words(alarm.tag, language).title, auc=decimals(alarm.auc), iv=decimals(alarm.information_value, 1))
-            for alarm in excluded
-        ]
-        alerts.append(dmc.Alert([html.Div(line) for line in lines], title=f"⚠ {say('leakage', language)}", color="orange", variant="light"))
-    reversals = json.loads(found["reversals"] or "[]")
-    if reversals:
-        lines = [title["zh"] or title["en"] if language == "zh" else title["en"] for title in reversals]
-        alerts.append(dmc.Alert([html.Div(line) for line in lines], title=f"⇄ {say('reversals', language)}", color="orange", variant="light"))
-    return alerts
-
-
-def rule_panel(visit: Visit, name: str, status: str) -> Any:
-    """The table of the rules of a scenario that were `kept` or `dropped`."""
-    rules, language = read_cards(visit.opened, name, (status,)), visit.language
-    return panel("", _rule_grid(rules, language, why=status == "dropped"), hint=say(f"{status}_hint", language))
-
-
-def _rule_grid(rules: list[dict[str, Any]], language: str, *, why: bool) -> Any:
-    rows = [
-        {
-            "rule": rule["rule"], "sentence": rule["sentence_zh"] if language == "zh" else rule["sentence_en"], "users": rule["holdout_users"], "rate": rule["outcome_rate"],
-            "lift": rule["lift"], "interval": f"{rule['lift_low']:.2f}–{rule['lift_high']:.2f}", "train": rule["train_lift"], "again": rule["rediscovered"],
-            "why": "; ".join(say(code, language) if code in WORDS else code for code in rule["dropped_because"]),
-        }
-        for rule in rules
-    ]  # fmt: skip
-    columns = [text_column("rule", say("where_text", language), 260, tooltipField="sentence")]
-    if why:
-        columns.append(text_column("why", say("why_dropped", language), 220))
-    columns += [
-        number_column("users", say("hold_out_users", language), width=90), percent_column("rate", say("outcome_rate", language), 95),
-        number_column("lift", say("lift", language), ",.2f", 80), text_column("interval", say("interval", language), 120, type="rightAligned"),
-        number_column("train", say("train_lift", language), ",.2f", 90), percent_column("again", say("rediscovered", language), 90),
-    ]  # fmt: skip
-    return grid(columns, rows, language, 620)
+    return [
+        dcc.Store(id="shown-scenario", data=name),
+        draw_summary(found, language),
+        *draw_alerts(visit, name, found),
+        tabs,
+    ]
 
 
 def _save_dialog(language: str) -> Any:
@@ -254,11 +234,23 @@ def _save_dialog(language: str) -> Any:
         [
             dcc.Store(id="card-to-save"),
             dmc.Text(say("save_hint", language), size="sm", c="dimmed", mb="sm"),
-            dmc.TextInput(id="segment-name", label=say("segment_name", language), description=say("name_rule", language), **{"data-autofocus": True}),
+            dmc.TextInput(
+                id="segment-name",
+                label=say("segment_name", language),
+                description=say("name_rule", language),
+                **{"data-autofocus": True},
+            ),
             dmc.Group(
-                [dmc.Button(say("cancel", language), id="cancel-save", variant="default"), dmc.Button(say("save", language), id="confirm-save")],
-                justify="flex-end", mt="md",
+                [
+                    dmc.Button(say("cancel", language), id="cancel-save", variant="default"),
+                    dmc.Button(say("save", language), id="confirm-save"),
+                ],
+                justify="flex-end",
+                mt="md",
             ),
         ],
-        id="save-dialog", title=say("save_as_segment", language), opened=False, centered=True,
-    )  # fmt: skip
+        id="save-dialog",
+        title=say("save_as_segment", language),
+        opened=False,
+        centered=True,
+    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from limner_dashboards.charts.evaluation import calibration_chart, score_histogram, top_k_chart
+from limner_dashboards.callbacks import answer
 from limner_dashboards.charts.shares import share_bars, size_bars
-from limner_dashboards.distributions import main_tags, read_distribution, read_score_bins
+from limner_dashboards.distributions import main_tags, read_distribution
 from limner_dashboards.elements import (
     empty_state,
     graph,
@@ -19,13 +19,11 @@ from limner_dashboards.elements import (
     term,
     text_column,
 )
-from limner_dashboards.formatting import count, decimals, percent
+from limner_dashboards.formatting import count, percent
 from limner_dashboards.pages.base import PAGES, Page
-from limner_dashboards.theme import SCORER_STYLE
+from limner_dashboards.panels.scenario import draw_scenarios
 from limner_dashboards.view import Reader, Visit
 from limner_dashboards.words import say
-
-_SCORERS = ("lightgbm", "logistic", "rfm", "base_rate")
 
 
 @PAGES.kind("overview")
@@ -43,15 +41,20 @@ class Overview(Page):
         from dash import html
 
         return html.Div(
-            [_heading(visit), _numbers(visit), _who(visit), _audiences(visit), *_scenarios(visit), _runs(visit)], className="stack"
+            [_heading(visit), _numbers(visit), _who(visit), _audiences(visit), *draw_scenarios(visit), _runs(visit)],
+            className="stack",
         )
 
     def register(self, app: Any, reader: Reader) -> None:
         """Draw other tags when they are chosen."""
         from dash import Input, Output
 
-        @app.callback(
-            Output("portrait", "children"), Input("portrait-tags", "value"), Input("language", "value"), prevent_initial_call=True
+        @answer(
+            app,
+            Output("portrait", "children"),
+            Input("portrait-tags", "value"),
+            Input("language", "value"),
+            prevent_initial_call=True,
         )
         def choose(names: list[str] | None, language: str | None) -> list[Any]:
             with reader.visit(language) as visit:
@@ -74,7 +77,9 @@ def _heading(visit: Visit) -> Any:
 
 def _numbers(visit: Visit) -> Any:
     snapshot, language = visit.opened, visit.language
-    tags = snapshot.rows("SELECT count(*) AS tags, avg(coverage) FILTER (WHERE kind <> 'score') AS coverage FROM tags")[0]
+    tags = snapshot.rows("SELECT count(*) AS tags, avg(coverage) FILTER (WHERE kind <> 'score') AS coverage FROM tags")[
+        0
+    ]
     trained = snapshot.value("SELECT count(DISTINCT scenario) FROM scores") if snapshot.columns("scores") else 0
     built = snapshot.value("SELECT count(*) FROM segments") if snapshot.columns("segments") else 0
     rejects = snapshot.value("SELECT count(*) FROM rejects") if snapshot.columns("rejects") else 0
@@ -82,7 +87,9 @@ def _numbers(visit: Visit) -> Any:
         [
             key_number(say("users", language), count(snapshot.value("SELECT count(*) FROM profiles"))),
             key_number(say("tags", language), count(tags["tags"])),
-            key_number(term("tag_coverage", language), percent(tags["coverage"]) if tags["coverage"] is not None else "–"),
+            key_number(
+                term("tag_coverage", language), percent(tags["coverage"]) if tags["coverage"] is not None else "–"
+            ),
             key_number(say("segments", language), count(built)),
             key_number(say("scenarios", language), f"{trained} {say('of', language)} {len(visit.view.scenarios)}"),
             key_number(say("rejects", language), count(rejects)),
@@ -103,17 +110,29 @@ def _who(visit: Visit) -> Any:
         if name in columns and entry.definition is not None
     ]
     select = dmc.MultiSelect(
-        id="portrait-tags", data=options, value=chosen, searchable=True, clearable=True, label=say("choose_tags", language), mt="sm", className="tag-choice"
+        id="portrait-tags",
+        data=options,
+        value=chosen,
+        searchable=True,
+        clearable=True,
+        label=say("choose_tags", language),
+        mt="sm",
+        className="tag-choice",
     )
     return panel(
         say("who", language),
         dmc.Accordion(
-            [dmc.AccordionItem([dmc.AccordionControl(say("choose_tags", language)), dmc.AccordionPanel(select)], value="tags")],
-            className="quiet-accordion", chevronPosition="left",
+            [
+                dmc.AccordionItem(
+                    [dmc.AccordionControl(say("choose_tags", language)), dmc.AccordionPanel(select)], value="tags"
+                )
+            ],
+            className="quiet-accordion",
+            chevronPosition="left",
         ),
         html.Div(portrait(visit, chosen), id="portrait", className="portrait"),
         hint=say("who_hint", language, min_group=visit.min_group),
-    )  # fmt: skip
+    )
 
 
 def portrait(visit: Visit, names: list[str]) -> list[Any]:
@@ -134,7 +153,9 @@ def portrait(visit: Visit, names: list[str]) -> list[Any]:
 
         bars = visit.memo(key, read)
         title, unit = entry.title.of(language), catalog.words(name, language).unit
-        head = html.Div([html.Span(title, title=name), html.Span(unit, className="unit") if unit else None], className="small-title")
+        head = html.Div(
+            [html.Span(title, title=name), html.Span(unit, className="unit") if unit else None], className="small-title"
+        )
         drawn.append(html.Div([head, graph(share_bars(bars), title)], className="small-multiple"))
     return drawn
 
@@ -143,108 +164,22 @@ def _audiences(visit: Visit) -> Any:
     language = visit.language
     if not visit.has_rows("segments"):
         return panel(say("audiences", language), empty_state(say("no_segments", language)))
-    rows = visit.opened.rows("SELECT name, title_en, title_zh, size, share FROM segments ORDER BY size DESC, name LIMIT 20")
-    titles = [((row["title_zh"] or row["title_en"]) if language == "zh" else row["title_en"], int(row["size"]), float(row["share"])) for row in rows]
-    return panel(
-        say("audiences", language), graph(size_bars(titles), say("audiences", language)),
-        hint=say("audiences_hint", language), aside=link(say("all_segments", language), "/segments", size="sm"),
-    )  # fmt: skip
-
-
-def _scenarios(visit: Visit) -> list[Any]:
-    language = visit.language
-    if not visit.view.scenarios:
-        return [panel(say("scores", language), empty_state(say("no_scenarios", language)))]
-    scored = set()
-    if visit.opened.columns("scores"):
-        scored = {row["scenario"] for row in visit.opened.rows("SELECT DISTINCT scenario FROM scores")}
-    panels = []
-    order = sorted(visit.view.scenarios, key=lambda name: name not in scored)
-    for name in order:
-        title = visit.view.scenarios[name].scenario.title.of(language)
-        if name in scored:
-            panels.append(_scenario(visit, name, title))
-    waiting = [name for name in order if name not in scored]
-    if waiting:
-        lines = [empty_state(say("untrained", language, name=name)) for name in waiting]
-        panels.append(panel(say("not_trained", language), *lines))
-    return panels
-
-
-def _scenario(visit: Visit, name: str, title: str) -> Any:
-    from dash import html
-
-    language = visit.language
-    rows = visit.opened.rows("SELECT scorer, metric, k, value, low, high FROM evaluations WHERE scenario = ? ORDER BY scorer, metric, k", [name])
-    by: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        by.setdefault((row["scorer"], row["metric"]), []).append(row)
-    scorers = [scorer for scorer in _SCORERS if (scorer, "lift") in by]
-
-    def value(scorer: str, metric: str, k: float | None = None) -> float | None:
-        return next((row["value"] for row in by.get((scorer, metric), ()) if k is None or abs(row["k"] - k) < 1e-9), None)
-
-    base = value("lightgbm", "base_rate")
-    bins = visit.memo(("scores", name, visit.min_group), lambda: read_score_bins(visit.opened, name, visit.min_group))
-
-    def chart(key: str, figure: Any) -> Any:
-        return html.Div([html.Div(term(key, language), className="small-title"), graph(figure, say(key, language))])
-
-    charts = [chart("score_distribution", score_histogram(bins, base, language))]
-    for key, metric in (("lift_by_k", "lift"), ("gain_by_k", "gain")):
-        charts.append(chart(key, top_k_chart({scorer: by[(scorer, metric)] for scorer in scorers}, metric, language)))
-    if ("lightgbm", "calibration") in by:
-        charts.append(chart("calibration", calibration_chart(by[("lightgbm", "calibration")], language)))
-    table = [
-        {
-            "scorer": say(scorer, language), "auc": value(scorer, "auc"), "interval": _interval(by.get((scorer, "auc"), ())),
-            "lift_10": value(scorer, "lift", 0.1), "gain_20": value(scorer, "gain", 0.2), "brier": value(scorer, "brier"),
-        }
-        for scorer in scorers
-    ]  # fmt: skip
-    users, outcomes = value("lightgbm", "users"), value("lightgbm", "outcomes")
-    return panel(
-        title,
-        _legend(scorers, language),
-        html.Div(charts, className="charts"),
-        _score_table(table, language),
-        hint=say("on_holdout", language, users=count(users), outcomes=count(outcomes), rate=percent(base or 0.0)),
-        aside=link(say("see_insights", language) + " →", f"/insights/{name}", size="sm"),
+    rows = visit.opened.rows(
+        "SELECT name, title_en, title_zh, size, share FROM segments ORDER BY size DESC, name LIMIT 20"
     )
-
-
-def _legend(scorers: list[str], language: str) -> Any:
-    from dash import html
-
-    entries = []
-    for scorer in scorers:
-        colour, dash, _ = SCORER_STYLE[scorer]
-        line = html.Span(className="swatch", style={"borderTopColor": colour, "borderTopStyle": {"dash": "dashed", "dot": "dotted"}.get(dash, "solid")})
-        entries.append(html.Span([line, say(scorer, language)]))
-    return html.Div(entries, className="legend")
-
-
-def _interval(rows: Any) -> str:
-    return next((f"{row['low']:.3f}–{row['high']:.3f}" for row in rows if row["low"] is not None and row["low"] < row["high"]), "–")
-
-
-def _score_table(rows: list[dict[str, Any]], language: str) -> Any:
-    import dash_mantine_components as dmc
-
-    heads = ("scorer", "auc", "interval", "lift_10", "gain_20", "brier")
-    body = [
-        [row["scorer"], decimals(row["auc"], 3), row["interval"], decimals(row["lift_10"]), percent(row["gain_20"] or 0), decimals(row["brier"], 4)]
+    titles = [
+        (
+            (row["title_zh"] or row["title_en"]) if language == "zh" else row["title_en"],
+            int(row["size"]),
+            float(row["share"]),
+        )
         for row in rows
     ]
-    return dmc.TableScrollContainer(
-        dmc.Table(
-            [
-                dmc.TableThead(dmc.TableTr([dmc.TableTh(term(head, language), className="number" if at else "") for at, head in enumerate(heads)])),
-                dmc.TableTbody([dmc.TableTr([dmc.TableTd(cell, className="number" if at else "") for at, cell in enumerate(line)]) for line in body]),
-            ],
-            mt="md",
-        ),
-        minWidth=520,
+    return panel(
+        say("audiences", language),
+        graph(size_bars(titles), say("audiences", language)),
+        hint=say("audiences_hint", language),
+        aside=link(say("all_segments", language), "/segments", size="sm"),
     )
 
 
@@ -253,20 +188,34 @@ def _runs(visit: Visit) -> Any:
 
     language, snapshot = visit.language, visit.opened
     runs = snapshot.rows(
-        "SELECT snapshot, step, strftime(started_at, '%Y-%m-%d %H:%M:%S') AS started, seconds, rows, detail FROM runs ORDER BY started_at DESC LIMIT 200"
+        "SELECT snapshot, step, strftime(started_at, '%Y-%m-%d %H:%M:%S') AS started, seconds, rows, detail "
+        "FROM runs ORDER BY started_at DESC LIMIT 200"
     )
     columns = [
-        text_column("snapshot", say("snapshot", language), 120), text_column("step", say("step", language), 100), text_column("started", say("started", language), 150),
-        number_column("seconds", say("seconds", language), ",.2f", 90), number_column("rows", say("rows", language), width=90), text_column("detail", say("detail", language), 160),
-    ]  # fmt: skip
+        text_column("snapshot", say("snapshot", language), 120),
+        text_column("step", say("step", language), 100),
+        text_column("started", say("started", language), 150),
+        number_column("seconds", say("seconds", language), ",.2f", 90),
+        number_column("rows", say("rows", language), width=90),
+        text_column("detail", say("detail", language), 160),
+    ]
     rejects = []
     if snapshot.columns("rejects"):
-        rejects = snapshot.rows("SELECT source, reason, count(*) AS rows FROM rejects GROUP BY ALL ORDER BY rows DESC, source LIMIT 200")
-    reject_columns = [text_column("source", say("source", language), 90), text_column("reason", say("reason", language), 160), number_column("rows", say("rows", language), width=80)]
+        rejects = snapshot.rows(
+            "SELECT source, reason, count(*) AS rows FROM rejects GROUP BY ALL ORDER BY rows DESC, source LIMIT 200"
+        )
+    reject_columns = [
+        text_column("source", say("source", language), 90),
+        text_column("reason", say("reason", language), 160),
+        number_column("rows", say("rows", language), width=80),
+    ]
     return html.Div(
         [
             panel(say("runs", language), grid(columns, runs, language, 340)),
-            panel(say("rejects", language), grid(reject_columns, rejects, language, 340) if rejects else empty_state(say("no_rejects", language))),
+            panel(
+                say("rejects", language),
+                grid(reject_columns, rejects, language, 340) if rejects else empty_state(say("no_rejects", language)),
+            ),
         ],
         className="stack",
     )

@@ -15,7 +15,7 @@ from pydantic import Field
 
 import limner_segments.scoring.outcomes as outcome_modules
 from limner_profile.catalog import Catalog, CatalogTag
-from limner_profile.definitions import Definition, Title, entries, read_document, validate
+from limner_profile.definitions import Definition, Title, validate
 from limner_profile.errors import DefinitionError, InternalError, Issue, RefusedError, did_you_mean
 from limner_profile.predicates.where import Where
 from limner_profile.windows import Length, add_days, days_of
@@ -124,47 +124,17 @@ def plan_cutoffs(scenario: Scenario, first_event: datetime, end: datetime, timez
 def read_scenarios(workspace: Workspace, catalog: Catalog) -> tuple[dict[str, NamedScenario], list[Issue]]:
     """The sound scenarios by name, and the issues of those that are not."""
     scenarios: dict[str, NamedScenario] = {}
-    issues: list[Issue] = []
-    places: dict[str, str] = {}
-    for path in workspace.definition_files("scenarios"):
-        try:
-            document = read_document(path, workspace.root)
-            definitions = entries(document)
-        except DefinitionError as error:
-            issues += error.issues
-            continue
-        for name, data in definitions.items():
-            place = document.where((name,))
-            if name in places:
-                issues.append(
-                    Issue(
-                        "duplicate-name",
-                        place,
-                        f"the scenario {name!r} is defined twice",
-                        f"it stands at {places[name]} already",
-                    )
-                )
-                continue
-            places[name] = place
-            if not name.isidentifier():
-                issues.append(
-                    Issue(
-                        "bad-name",
-                        place,
-                        f"{name!r} cannot be the name of a scenario",
-                        "letters, digits and underscores",
-                    )
-                )
-                continue
-            scenario, found = validate(Scenario, data, document, (name,))
-            if scenario is not None:
-                found = [
-                    replace(issue, where=document.where((name, *field.split("."))))
-                    for field, issue in _check(name, scenario, catalog, workspace)
-                ]
-            issues += found
-            if scenario is not None and not found:
-                scenarios[name] = NamedScenario(name, scenario, place)
+    found, issues = workspace.entries("scenarios", "scenario")
+    for entry in found:
+        scenario, complaints = validate(Scenario, entry.data, entry.document, (entry.name,))
+        if scenario is not None:
+            complaints = [
+                replace(issue, where=entry.document.where((entry.name, *field.split("."))))
+                for field, issue in _check(entry.name, scenario, catalog, workspace)
+            ]
+        issues += complaints
+        if scenario is not None and not complaints:
+            scenarios[entry.name] = NamedScenario(entry.name, scenario, entry.place)
     return scenarios, issues
 
 

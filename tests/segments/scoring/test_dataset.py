@@ -60,7 +60,8 @@ def rows_at(data: ScenarioData, index: int) -> pd.DataFrame:
     """The rows of one cutoff: user, features, RFM and outcome."""
     dataset: Dataset = data.holdout if index == len(data.schedule.training) else data.training
     frame = pd.concat([dataset.frame, dataset.rfm], axis=1).assign(user=dataset.user_id, outcome=dataset.outcome)
-    return frame[dataset.cutoff == index].set_index("user")
+    chosen: pd.DataFrame = frame.loc[dataset.cutoff == index]
+    return chosen.set_index("user")
 
 
 def local(moment: datetime) -> pd.Timestamp:

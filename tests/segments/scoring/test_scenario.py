@@ -86,10 +86,10 @@ def test_a_name_in_two_files_and_a_tag_that_takes_the_scores_name(tmp_path: Path
     workspace = make_workspace(tmp_path, scenarios=GOOD, tags=TAGS + "lapse_score: {kind: count, event: visit}\n")
     (tmp_path / "scenarios" / "zz.yaml").write_text(GOOD, encoding="utf-8")
     scenarios, issues = read_scenarios(workspace, load_catalog(workspace))
-    assert [(issue.code, issue.where) for issue in issues] == [
+    assert {(issue.code, issue.where) for issue in issues} == {
         ("name-taken", "scenarios/some.yaml:2:1"),
         ("duplicate-name", "scenarios/zz.yaml:2:1"),
-    ]
+    }
     assert scenarios == {}
 
 

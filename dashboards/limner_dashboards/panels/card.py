@@ -30,13 +30,14 @@ def draw_card(
             html.Span(f"{card['rank']}", className="rank"),
             html.Span(
                 f"{'▲' if raises else '▼'} {say('raises' if raises else 'lowers', language, outcome=outcome)}",
-                className="direction", style={"color": colour, "borderColor": colour},
+                className="direction",
+                style={"color": colour, "borderColor": colour},
             ),
             html.Span(say("size_now", language, size=count(card["size"])), className="size-now"),
             html.Code(card["id"], className="insight-id"),
         ],
         className="card-head",
-    )  # fmt: skip
+    )
     sentence = dmc.Text(card["sentence_zh"] if language == "zh" else card["sentence_en"], className="sentence", mt="xs")
     foot = html.Div(
         [
@@ -45,7 +46,11 @@ def draw_card(
         ],
         className="card-foot",
     )
-    return dmc.Paper([head, sentence, _charts(card, language, bounds, reach, colour), foot], withBorder=True, className="panel insight-card")
+    return dmc.Paper(
+        [head, sentence, _charts(card, language, bounds, reach, colour), foot],
+        withBorder=True,
+        className="panel insight-card",
+    )
 
 
 def card_action(insight: str, saved: str | None, language: str) -> Any:
@@ -81,7 +86,9 @@ def _charts(card: Mapping[str, Any], language: str, bounds: tuple[float, float],
             html.Div(
                 [
                     html.Div([say("reasons", language), " · ", term("log_odds", language)], className="caption"),
-                    graph(reason_bars(reasons, reach), say("reasons", language)) if reasons else dmc.Text(say("no_reasons", language), size="sm", c="dimmed"),
+                    graph(reason_bars(reasons, reach), say("reasons", language))
+                    if reasons
+                    else dmc.Text(say("no_reasons", language), size="sm", c="dimmed"),
                 ]
             ),
         ],
@@ -94,7 +101,11 @@ def _rate(label: str, rate: float, largest: float, colour: str) -> Any:
 
     fill = html.Div(className="rate-fill", style={"width": f"{100 * rate / largest:.1f}%", "background": colour})
     return html.Div(
-        [html.Div([html.Span(label), html.B(percent(rate))], className="rate-line"), html.Div(fill, className="rate-track")], className="rate"
+        [
+            html.Div([html.Span(label), html.B(percent(rate))], className="rate-line"),
+            html.Div(fill, className="rate-track"),
+        ],
+        className="rate",
     )
 
 
@@ -103,13 +114,27 @@ def _facts(card: Mapping[str, Any], language: str) -> list[Any]:
 
     colon = "：" if language == "zh" else ": "
     support = say(
-        "support_line", language, outcomes=count(card["holdout_outcomes"]), users=count(card["holdout_users"]), share=percent(card["support"])
+        "support_line",
+        language,
+        outcomes=count(card["holdout_outcomes"]),
+        users=count(card["holdout_users"]),
+        share=percent(card["support"]),
     )
     stability = say(
-        "stability_line", language, rediscovered=percent(card["rediscovered"]), train=f"{card['train_lift']:.2f}", holdout=f"{card['lift']:.2f}"
+        "stability_line",
+        language,
+        rediscovered=percent(card["rediscovered"]),
+        train=f"{card['train_lift']:.2f}",
+        holdout=f"{card['lift']:.2f}",
     )
-    lines = [html.Div([term("support", language), colon, support]), html.Div([say("stability", language), colon, stability])]
-    lines += [html.Div(f"⚠ {say('warnings', language)}{colon}{_title(warning, language)}", className="warning-line") for warning in card["warnings"]]
+    lines = [
+        html.Div([term("support", language), colon, support]),
+        html.Div([say("stability", language), colon, stability]),
+    ]
+    lines += [
+        html.Div(f"⚠ {say('warnings', language)}{colon}{_title(warning, language)}", className="warning-line")
+        for warning in card["warnings"]
+    ]
     lines.append(html.Div([say("where_text", language), colon, html.Code(card["condition"])], className="card-where"))
     return lines
 

@@ -1,0 +1,107 @@
+"""What sets an audience apart from all users: the chart of the surest differences, and the table of all traits.
+
+Imports floors 1 and 2, the view and the elements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from limner_dashboards.charts.traits import telling_traits, tgi_chart
+from limner_dashboards.elements import (
+    empty_state,
+    graph,
+    grid,
+    number_column,
+    panel,
+    percent_column,
+    term,
+    text_column,
+)
+from limner_dashboards.view import Visit
+from limner_dashboards.words import say
+from limner_profile.predicates.base import Predicate
+from limner_segments.comparison import Trait, compare_audience
+
+
+def comparison(visit: Visit, condition: Predicate) -> Any:
+    """What sets an audience apart: the chart of its surest differences, and the table of all traits."""
+    import dash_mantine_components as dmc
+    from dash import html
+
+    language, catalog = visit.language, visit.view.catalog
+    columns = visit.memo("profile columns", lambda: visit.opened.columns("profiles"))
+    tags = tuple(name for name in catalog.tags if name in columns)
+    key = ("comparison", condition.to_text(), language, visit.min_group, tags)
+    traits: list[Trait] = visit.memo(
+        key, lambda: compare_audience(visit.opened, condition, catalog, language, visit.min_group, tags)
+    )
+    traits = [_worded(trait, catalog[trait.tag].type, language) for trait in traits]
+    if not traits:
+        return panel(say("differs", language), empty_state(say("no_traits", language)))
+    free = telling_traits(traits)
+    fixed, hidden = sum(trait.tautological for trait in traits), sum(trait.suppressed for trait in traits)
+    notes = [say("tautological", language, count=fixed)] if fixed else []
+    notes += [say("suppressed", language, count=hidden, min_group=visit.min_group)] if hidden else []
+    chart = (
+        graph(tgi_chart(free, language), say("differs", language))
+        if free
+        else empty_state(say("no_difference", language))
+    )
+    return html.Div(
+        [
+            panel(
+                say("differs", language),
+                chart,
+                *[dmc.Text(note, size="sm", c="dimmed") for note in notes],
+                hint=[say("differs_hint", language), " ", term("tgi", language, "TGI?")],
+            ),
+            panel(say("all_traits", language), _trait_grid(traits, language)),
+        ],
+        className="stack",
+    )
+
+
+def _worded(trait: Trait, kind: str, language: str) -> Trait:
+    """The trait of a boolean tag with yes or no for true or false."""
+    return (
+        replace(trait, trait=say(trait.trait, language))
+        if kind == "boolean" and trait.trait in ("true", "false")
+        else trait
+    )
+
+
+def _trait_grid(traits: list[Trait], language: str) -> Any:
+    def note(trait: Trait) -> str:
+        if trait.suppressed:
+            return say("note_suppressed", language)
+        return say("note_tautological", language) if trait.tautological else ""
+
+    def interval(trait: Trait) -> str:
+        return "" if trait.tgi_low is None or trait.tgi_high is None else f"{trait.tgi_low:,.0f}–{trait.tgi_high:,.0f}"
+
+    rows = [
+        {
+            "title": trait.title,
+            "trait": trait.trait,
+            "audience": trait.audience_share,
+            "base": trait.base_share,
+            "tgi": trait.tgi,
+            "interval": interval(trait),
+            "q": trait.q_value,
+            "note": note(trait),
+        }
+        for trait in traits
+    ]
+    columns = [
+        text_column("title", say("tag", language), 190),
+        text_column("trait", say("trait", language), 120),
+        percent_column("audience", say("in_audience", language)),
+        percent_column("base", say("among_all", language)),
+        number_column("tgi", say("tgi", language), ",.0f", 80),
+        text_column("interval", say("interval", language), 120, type="rightAligned"),
+        number_column("q", say("q_value", language), ".2g", 90),
+        text_column("note", say("note", language), 130),
+    ]
+    return grid(columns, rows, language, 520)

@@ -1,0 +1,79 @@
+"""A typed condition: the mistake in it, or its exact size with what can be done next.
+
+Imports floors 1 and 2, the view and the elements.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limner_dashboards.elements import (
+    empty_state,
+)
+from limner_dashboards.formatting import count, percent
+from limner_dashboards.view import Visit
+from limner_dashboards.words import say
+from limner_profile.errors import UserError
+from limner_segments.segment import resolve, sentence_of
+
+
+def measure_text(visit: Visit, text: str) -> tuple[Any, Any]:
+    """The error to show under the field (None where there is none), and the size with what can be done next."""
+    import dash_mantine_components as dmc
+    from dash import html
+
+    language, view = visit.language, visit.view
+    if not text.strip():
+        return None, empty_state(say("condition_empty", language))
+    try:
+        condition = resolve(None, text, view.segments, view.catalog).condition
+    except UserError as error:
+        lines = []
+        for issue in error.issues:
+            place = issue.where.removeprefix("where:")
+            lines.append(html.Div([html.B(f"{place}  " if place.isdigit() else ""), issue.message]))
+            lines += [html.Div(issue.hint, style={"color": "#5f6b7a"})] if issue.hint else []
+        return html.Div(lines), None
+    missing = visit.missing_tags(condition)
+    if missing:
+        return say("tag_not_built", language, tags=", ".join(missing), snapshot=visit.opened.id), None
+    size = visit.size(condition)
+    unknown = (
+        say("unknown_note", language, share=percent(size.unknown_share))
+        if size.unknown
+        else say("no_unknown", language)
+    )
+    return None, html.Div(
+        [
+            dmc.Group(
+                [
+                    dmc.Text(count(size.size), className="key-number", id="measured-size"),
+                    dmc.Text(say("users_match", language)),
+                ],
+                gap=8,
+                align="baseline",
+                mt="md",
+            ),
+            dmc.Text(
+                f"{percent(size.share)} {say('of_users', language, users=count(size.users))} · {unknown}",
+                size="sm",
+                c="dimmed",
+            ),
+            dmc.Text(sentence_of(condition, language, view.catalog), className="sentence", mt="xs"),
+            dmc.Group(
+                [
+                    dmc.Button(say("compare_now", language), id="compare", variant="light"),
+                    dmc.TextInput(
+                        id="new-name",
+                        placeholder=say("segment_name", language),
+                        **{"aria-label": say("segment_name", language)},
+                        w=240,
+                    ),
+                    dmc.Button(say("save_as_segment", language), id="save-condition"),
+                ],
+                mt="md",
+                gap="sm",
+                align="flex-start",
+            ),
+        ]
+    )
