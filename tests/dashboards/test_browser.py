@@ -43,12 +43,12 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def chromium() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,8 @@ def served(reading_project: Project, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def site(browser: Any, served: tuple[str, Path]) -> Iterator[Site]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+def site(chromium: Any, served: tuple[str, Path]) -> Iterator[Site]:
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
     found = Site(*served, context.new_page())
     found.page.on(
         "console",

@@ -14,6 +14,7 @@ from limner.project import Project, Silent, build, open_project
 from limner_dashboards.app import create_app, draw_page
 from limner_dashboards.pages.base import PAGES
 from limner_dashboards.pages.insights import save_card
+from limner_dashboards.pages.segments import Segments
 from limner_dashboards.panels.condition import measure_text
 from limner_dashboards.panels.rules import rule_panel
 from limner_dashboards.shell import navigation
@@ -90,6 +91,32 @@ def test_the_cards_say_what_the_snapshot_says(reader: Reader, reading_project: P
         assert f"{card['size']:,} users now" in text
     assert "CRM status" in text, "the leaking tag is told"
     assert all(card["sentence_zh"] in page(reader, "/insights/churn", "zh")[0] for card in cards)
+
+
+def test_the_list_of_segments_states_the_sizes_of_the_snapshot(reader: Reader, reading_project: Project) -> None:
+    with reader.visit("en") as visit:
+        drawn = Segments().draw(visit, "")
+        expected = {row["name"]: row["size"] for row in visit.opened.rows("SELECT name, size FROM segments")}
+    rows = drawn.children[-1].children[-1].rowData
+    assert {row["name"]: row["size"] for row in rows} == expected
+    assert [row["size"] for row in rows] == sorted(expected.values(), reverse=True)
+    assert set(expected) == set(reading_project.segments)
+
+
+def test_who_joined_and_who_left_is_shown(reading_copy: Path, reader_of: Callable[[Path], Reader]) -> None:
+    project = open_project(reading_copy)
+    build(project, "2025-12-15", Silent())
+    build(project, "2026-01-01", Silent())
+    with project.store.open() as snapshot:
+        rows = snapshot.rows(
+            "SELECT change, count(*) AS users FROM audience_changes WHERE segment = 'active_readers' GROUP BY change"
+        )
+    counted = {row["change"]: row["users"] for row in rows}
+    text, _ = page(reader_of(reading_copy), "/segments/active_readers")
+    assert counted["joined"] > 0
+    assert f"+{counted['joined']:,}" in text
+    assert f"−{counted['left']:,}" in text
+    assert "since the previous snapshot" in text
 
 
 def test_dropped_rules_say_why_in_words(reader: Reader) -> None:

@@ -158,15 +158,23 @@ def _list(visit: Visit) -> Any:
     if not view.segments:
         return panel(say("all_segments", language), empty_state(say("no_segments", language)))
     rows: list[dict[str, Any]] = []
+    built: dict[tuple[str, str], dict[str, Any]] = {}
+    if visit.opened.columns("segments"):
+        found = visit.opened.rows("SELECT name, definition_hash, size, share FROM segments")
+        built = {(row["name"], row["definition_hash"]): row for row in found}
     for name, named in view.segments.items():
         condition = named.condition
-        size = None if visit.missing_tags(condition) else visit.size(condition)
+        # What the build counted is not counted again: a workspace may have hundreds of segments.
+        known = built.get((name, named.segment.digest()))
+        measured = None if known or visit.missing_tags(condition) else visit.size(condition)
+        size = known["size"] if known else measured.size if measured else None
+        share = known["share"] if known else measured.share if measured else None
         rows.append(
             {
                 "name": name,
                 "title": named.title(language),
-                "size": size.size if size else None,
-                "share": size.share if size else None,
+                "size": size,
+                "share": share,
                 "where": condition.to_text(),
                 "purpose": named.segment.purpose,
                 "href": f"/segments/{quote(name)}",
