@@ -58,7 +58,9 @@ def type_words(annotation: Any) -> str:
     words = {str: "text", int: "whole number", float: "number", bool: "true or false", NoneType: "nothing"}
     if annotation in words:
         return words[annotation]
-    return {"Predicate": "condition (text)", "Title": "title: text, or `{en, zh}`"}.get(annotation.__name__, annotation.__name__)
+    return {"Predicate": "condition (text)", "Title": "title: text, or `{en, zh}`"}.get(
+        annotation.__name__, annotation.__name__
+    )
 
 
 def plain(value: Any) -> str:
@@ -107,8 +109,15 @@ def tags_page() -> str:
             as_of = datetime.fromisoformat(example.as_of).replace(tzinfo=UTC)
             sql = compile_profiles({"example": definition}, as_of, ZoneInfo("UTC"), schema)
             text = yaml.safe_dump({"example": dict(example.definition)}, allow_unicode=True, sort_keys=False).strip()
-            given = ", ".join(f"{user}: {json.dumps(value, ensure_ascii=False)}" for user, value in example.values.items())
-            parts += ["```yaml", text, "```", f"Users of the example (a test runs it, as of {example.as_of}) get {given}.\n"]
+            given = ", ".join(
+                f"{user}: {json.dumps(value, ensure_ascii=False)}" for user, value in example.values.items()
+            )
+            parts += [
+                "```yaml",
+                text,
+                "```",
+                f"Users of the example (a test runs it, as of {example.as_of}) get {given}.\n",
+            ]
             if number == 0:
                 parts += ["```sql", sql.sql(dialect="duckdb", pretty=True), "```", ""]
     return NOTE + "\n".join(parts)
@@ -147,7 +156,13 @@ def scenarios_page() -> str:
     from limner_segments.scoring.outcomes.base import Outcome
     from limner_segments.scoring.scenario import OUTCOME_KINDS, AllowedTags, Cutoffs, Scenario
 
-    parts = ["# Scenarios\n", "`scenarios/*.yaml`, as `name: {…}`.\n", paragraphs(Scenario.__doc__), "", field_table(Scenario)]
+    parts = [
+        "# Scenarios\n",
+        "`scenarios/*.yaml`, as `name: {…}`.\n",
+        paragraphs(Scenario.__doc__),
+        "",
+        field_table(Scenario),
+    ]
     parts += ["\n## `cutoffs`\n", paragraphs(Cutoffs.__doc__), "", field_table(Cutoffs)]
     parts += ["\n## `tags`\n", paragraphs(AllowedTags.__doc__), "", field_table(AllowedTags)]
     parts += ["\n## `outcome`\n", paragraphs(Outcome.__doc__), "", field_table(Outcome)]
@@ -168,7 +183,12 @@ def settings_page() -> str:
     parts = ["# Settings\n", "## `limner.yaml`\n", field_table(WorkspaceConfig), "\n## A source\n"]
     parts += [paragraphs(Source.__doc__), "", field_table(Source, frozenset()), "\n## A mapped column\n"]
     parts += [paragraphs(ColumnMapping.__doc__), "", field_table(ColumnMapping), "\n## `settings`\n"]
-    parts += [paragraphs(Settings.__doc__), "", field_table(Settings), "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n"]
+    parts += [
+        paragraphs(Settings.__doc__),
+        "",
+        field_table(Settings),
+        "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n",
+    ]
     parts += [paragraphs(Segment.__doc__), "", field_table(Segment)]
     return NOTE + "\n".join(parts) + "\n"
 
@@ -207,7 +227,10 @@ def cli_page() -> str:
 
     from limner.cli import app
 
-    parts = ["# Command line\n", "Results go to stdout, progress and notes to stderr. A user's mistake ends with exit code 1.\n"]
+    parts = [
+        "# Command line\n",
+        "Results go to stdout, progress and notes to stderr. A user's mistake ends with exit code 1.\n",
+    ]
     for path, command in commands(typer.main.get_command(app), "limner"):
         usage = [path]
         rows = []
@@ -245,7 +268,8 @@ def errors_page() -> str:
         for path in sorted((HERE.parent / folder).rglob("*.py")):
             for code in re.findall(r'Issue\(\s*"([a-z]+(?:-[a-z]+)+)"', path.read_text(encoding="utf-8")):
                 found.setdefault(code, set()).add(f"{path.parent.name}/{path.name}")
-    parts = ["# Error codes\n", "Every complaint about a user's mistake carries one of these stable words.\n", "| code | raised in |", "| --- | --- |"]
+    parts = ["# Error codes\n", "Every complaint about a user's mistake carries one of these stable words.\n"]
+    parts += ["| code | raised in |", "| --- | --- |"]
     parts += [f"| `{code}` | {', '.join(sorted(places))} |" for code, places in sorted(found.items())]
     return NOTE + "\n".join(parts) + "\n"
 

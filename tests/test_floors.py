@@ -42,7 +42,9 @@ def test_a_floor_imports_only_from_below(package: str, path: Path) -> None:
         top = module.split(".")[0]
         assert module != ".", f"{path.name}:{line} imports relatively"
         if top in FLOORS and top != package:
-            assert FLOORS[top][1] < own, f"{path.name}:{line} on floor {own:g} imports {module} from floor {FLOORS[top][1]:g}"
+            assert FLOORS[top][1] < own, (
+                f"{path.name}:{line} on floor {own:g} imports {module} from floor {FLOORS[top][1]:g}"
+            )
 
 
 def test_the_walk_sees_every_package() -> None:
@@ -55,7 +57,9 @@ def test_no_folder_hides_a_module_of_the_standard_library() -> None:
     import sys
 
     assert not (ROOT / "profile" / "__init__.py").exists()
-    subprocess.run([sys.executable, "-c", "import cProfile; cProfile.run('1')"], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", "import cProfile; cProfile.run('1')"], cwd=ROOT, check=True, capture_output=True
+    )
 
 
 def test_names_that_say_nothing_are_not_used() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
+from pydantic import model_validator
+
 from limner_profile.definitions import Definition, Title
 
 
@@ -68,6 +70,13 @@ class InsightSet(Definition):
     top_decile_recall: float
     reversals: tuple[Title, ...] = ()
 
+    @model_validator(mode="after")
+    def _ids_are_distinct(self) -> InsightSet:
+        # A card is saved by its id: two rules of one id would make one of them the wrong segment.
+        if len({rule.id for rule in self.rules}) != len(self.rules):
+            raise ValueError("two rules have one id")
+        return self
+
     def with_status(self, status: str) -> tuple[Insight, ...]:
         """The rules that are `shown`, `kept` or `dropped`, in order."""
         return tuple(rule for rule in self.rules if rule.status == status)
@@ -77,6 +86,6 @@ def insight_id(scenario: str, rule: str) -> str:
     """A name that stays the same for the same rule of the same scenario.
 
     >>> insight_id("churn", "login_count_30d < 3")
-    'churn-e507'
+    'churn-e507ca9c'
     """
-    return f"{scenario}-{hashlib.sha256(rule.encode()).hexdigest()[:4]}"
+    return f"{scenario}-{hashlib.sha256(rule.encode()).hexdigest()[:8]}"

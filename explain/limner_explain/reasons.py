@@ -69,6 +69,10 @@ def write_reasons(writer: SnapshotWriter, scenario: str, model: ScoringModel, po
 
     connection = writer.connection
     with writer.run("reasons", scenario) as count:
+        for kind in (REASONS_TABLE, IMPORTANCES_TABLE):
+            connection.execute(f"DELETE FROM {kind.name} WHERE scenario = ?", [scenario])
+        if population.empty:
+            return 0
         contributions = model.contributions(population)
         values = contributions.values
         kept = min(KEPT_REASONS, values.shape[1])
@@ -94,7 +98,6 @@ def write_reasons(writer: SnapshotWriter, scenario: str, model: ScoringModel, po
             }
         )
         for kind, rows_of in ((REASONS_TABLE, frame), (IMPORTANCES_TABLE, importances)):
-            connection.execute(f"DELETE FROM {kind.name} WHERE scenario = ?", [scenario])
             kind.insert_frame(connection, rows_of.assign(scenario=scenario))
         count.rows = len(frame)
     return count.rows

@@ -100,9 +100,7 @@ def select_rules(
         # A second threshold on the same tags says nothing new to a reader, however little the two overlap.
         told = (rules[best].direction, set(rules[best].tags))
         open_rules = [
-            at
-            for at in open_rules
-            if (rules[at].direction, set(rules[at].tags)) != told and not overlaps[at, best]
+            at for at in open_rules if (rules[at].direction, set(rules[at].tags)) != told and not overlaps[at, best]
         ]
         if sum(rules[at].direction == "lowers" for at in chosen) >= settings.max_lowers:
             open_rules = [at for at in open_rules if rules[at].direction == "raises"]

@@ -47,7 +47,7 @@ TAGS_TABLE = table(
         ("window_text", "VARCHAR", "The window before as_of, such as 30d; empty for none"),
         ("sensitivity", "VARCHAR", "none, sensitive or proxy"),
         ("definition", "VARCHAR", "The definition as JSON"),
-        ("definition_hash", "VARCHAR", "Twelve hex digits that change with the definition"),
+        ("definition_hash", "VARCHAR", "Twelve hex digits that change with what the definition computes"),
         ("users", "BIGINT", "How many users have a value"),
         ("coverage", "DOUBLE", "The share of users who have a value, 0 to 1"),
         ("distinct_values", "BIGINT", "How many different values there are"),

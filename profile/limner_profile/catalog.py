@@ -50,8 +50,8 @@ class CatalogTag:
 
     @property
     def definition_hash(self) -> str:
-        """Twelve hex digits that change with the definition."""
-        return self.definition.digest() if self.definition else ""
+        """Twelve hex digits that change with what the definition computes; titles and the like do not count."""
+        return self.definition.digest(wording=False) if self.definition else ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -28,10 +28,26 @@ class Definition(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def digest(self) -> str:
-        """Twelve hex digits that change whenever the definition does."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+    # Fields that say what a thing is called, and decide nothing.
+    WORDING: ClassVar[frozenset[str]] = frozenset({"title", "description", "owner", "unit", "values"})
+
+    def content(self) -> str:
+        """The definition as canonical JSON without its wording: what it computes, and not what that is called."""
+        return json.dumps(_without(self.model_dump(mode="json"), self.WORDING), sort_keys=True, ensure_ascii=False)
+
+    def digest(self, *, wording: bool = True) -> str:
+        """Twelve hex digits that change whenever the definition does; without `wording`, when what it computes does."""
+        text = (
+            json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False) if wording else self.content()
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _without(content: Any, names: frozenset[str]) -> Any:
+    """The content without these fields, at the top and in the definitions inside it."""
+    if isinstance(content, dict):
+        return {name: _without(value, names) for name, value in content.items() if name not in names}
+    return content
 
 
 class Title(Definition):
@@ -150,6 +166,7 @@ def _mark(node: yaml.Node, location: Location, document: Document, issues: list[
                         f"it stands on line {first} already: rename or remove one",
                     )
                 )
+                continue
             document.marks[inner] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             _mark(value_node, inner, document, issues)
     elif isinstance(node, yaml.SequenceNode):

@@ -94,17 +94,12 @@ def _explain(error: duckdb.Error, snapshot: Snapshot) -> QueryError:
         )
     column = re.search(r'Referenced column "([^"]+)"|does not have a column named "([^"]+)"', message)
     if column:
-        known = [
-            row["column_name"]
-            for row in snapshot.rows("SELECT DISTINCT column_name FROM duckdb_columns() WHERE NOT internal")
-        ]
-        return QueryError(
-            Issue(
-                "unknown-column",
-                "sql",
-                f"unknown column {column[1] or column[2]!r}",
-                did_you_mean(column[1] or column[2], known, "try: select name, title_en from tags"),
-            )
-        )
+        name = column[1] or column[2]
+        known = snapshot.rows("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY ALL")
+        homes = [row["table_name"] for row in known if row["column_name"] == name]
+        hint = did_you_mean(name, {row["column_name"] for row in known}, "try: select name, title_en from tags")
+        if homes:
+            hint = f"it is a column of {', '.join(homes)}"
+        return QueryError(Issue("unknown-column", "sql", f"unknown column {name!r}", hint))
     code = "not-allowed" if isinstance(error, duckdb.PermissionException) else "bad-sql"
     return QueryError(Issue(code, "sql", message, "tables: " + ", ".join(sorted(tables))))

@@ -56,9 +56,13 @@ def test_causes_of_lapsing_hold_up_on_the_hold_out(
 
 def test_the_interaction_is_more_than_its_halves(churn: tuple[Experiment, InsightSet]) -> None:
     pair = next(
-        rule for rule in held_up(churn[1], "raises") if "search_count_30d >=" in rule.rule and "read_minutes_30d <" in rule.rule
+        rule
+        for rule in held_up(churn[1], "raises")
+        if "search_count_30d >=" in rule.rule and "read_minutes_30d <" in rule.rule
     )
-    singles = [rule.rule for rule in churn[1].rules if rule.status != "dropped" and rule.rule.startswith("search_count_30d")]
+    singles = [
+        rule.rule for rule in churn[1].rules if rule.status != "dropped" and rule.rule.startswith("search_count_30d")
+    ]
     assert " and " in pair.rule
     assert pair.lift_low > 1.5
     assert singles == []
@@ -81,7 +85,9 @@ def test_the_leaking_column_is_flagged_and_left_out(churn: tuple[Experiment, Ins
 
 def test_simpson_s_reversal_is_told(churn: tuple[Experiment, InsightSet]) -> None:
     notes = [note.en for note in churn[1].reversals]
-    assert len([note for note in notes if note.startswith("push_enabled = true") and "acquisition channel" in note]) == 1
+    assert (
+        len([note for note in notes if note.startswith("push_enabled = true") and "acquisition channel" in note]) == 1
+    )
     shown = [rule for rule in churn[1].rules if rule.status != "dropped" and rule.rule == "push_enabled = true"]
     assert shown == []
 
@@ -103,9 +109,7 @@ def test_causes_of_joining_and_sharing_are_found(reading_project: Project) -> No
     assert any("channel = 'referral'" in rule.rule for rule in held_up(sharing, "raises"))
 
 
-def test_the_same_data_give_the_same_insights(
-    reading_project: Project, churn: tuple[Experiment, InsightSet]
-) -> None:
+def test_the_same_data_give_the_same_insights(reading_project: Project, churn: tuple[Experiment, InsightSet]) -> None:
     again = discover(reading_project, "churn")
     assert again[0].model.booster_text == churn[0].model.booster_text
     assert again[1] == churn[1]

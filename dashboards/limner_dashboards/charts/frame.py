@@ -63,6 +63,8 @@ def label_row(at: float, label: str, value: str, *, width: int = 34, muted: bool
             "xanchor": "left",
             "font": font,
             "hovertext": escape(label),
+            "bgcolor": "rgba(255,255,255,0.8)",
+            "borderpad": 0,
         },
         {**common, "x": 1, "text": escape(value), "xanchor": "right", "font": font},
     ]

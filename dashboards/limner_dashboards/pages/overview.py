@@ -115,8 +115,7 @@ def _who(visit: Visit) -> Any:
         value=chosen,
         searchable=True,
         clearable=True,
-        label=say("choose_tags", language),
-        mt="sm",
+        **{"aria-label": say("choose_tags", language)},
         className="tag-choice",
     )
     return panel(
@@ -192,10 +191,10 @@ def _runs(visit: Visit) -> Any:
         "FROM runs ORDER BY started_at DESC LIMIT 200"
     )
     columns = [
-        text_column("snapshot", say("snapshot", language), 120),
+        text_column("snapshot", say("snapshot", language), 140),
         text_column("step", say("step", language), 100),
-        text_column("started", say("started", language), 150),
-        number_column("seconds", say("seconds", language), ",.2f", 90),
+        text_column("started", say("started", language), 180),
+        number_column("seconds", say("seconds", language), ",.2f", 105),
         number_column("rows", say("rows", language), width=90),
         text_column("detail", say("detail", language), 160),
     ]

@@ -24,6 +24,10 @@ from limner_dashboards.words import say
 from limner_profile.predicates.base import Predicate
 from limner_segments.comparison import Trait, compare_audience
 
+_Q_FORMAT = {
+    "function": "params.value == null ? '–' : params.value < 0.0001 ? '< 0.0001' : d3.format('.2g')(params.value)"
+}
+
 
 def comparison(visit: Visit, condition: Predicate) -> Any:
     """What sets an audience apart: the chart of its surest differences, and the table of all traits."""
@@ -101,7 +105,7 @@ def _trait_grid(traits: list[Trait], language: str) -> Any:
         percent_column("base", say("among_all", language)),
         number_column("tgi", say("tgi", language), ",.0f", 80),
         text_column("interval", say("interval", language), 120, type="rightAligned"),
-        number_column("q", say("q_value", language), ".2g", 90),
+        number_column("q", say("q_value", language), ".2g", 100, valueFormatter=_Q_FORMAT),
         text_column("note", say("note", language), 130),
     ]
     return grid(columns, rows, language, 520)

@@ -59,7 +59,7 @@ def run_experiment(
     on_step("training LightGBM")
     provenance = Provenance(
         scenario=named.name,
-        scenario_text=named.scenario.model_dump_json(),
+        scenario_text=named.scenario.content(),
         tags_hash=tags_with_hashes(tags, catalog),
         data_hash=data.training.digest,
         cutoffs=tuple(cutoff.isoformat() for cutoff in data.schedule.all),

@@ -70,7 +70,7 @@ def take_model(workspace: Workspace, scenario: str) -> TrainedModel | None:
 def staleness(trained: TrainedModel, named: NamedScenario, catalog: Catalog) -> str:
     """Why a model no longer fits its scenario or tags, empty where it does."""
     provenance = trained.model.record.provenance
-    if provenance.scenario_text != named.scenario.model_dump_json():
+    if provenance.scenario_text != named.scenario.content():
         return "the scenario was edited after training"
     if provenance.tags_hash != tags_with_hashes(trained.model.tags, catalog):
         before = set(provenance.tags_hash.split())
