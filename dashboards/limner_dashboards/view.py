@@ -32,22 +32,27 @@ class View(Protocol):
     @property
     def workspace(self) -> Workspace:
         """The workspace."""
+        ...
 
     @property
     def store(self) -> SnapshotStore:
         """Its snapshots."""
+        ...
 
     @property
     def catalog(self) -> Catalog:
         """Its tags."""
+        ...
 
     @property
     def scenarios(self) -> Mapping[str, NamedScenario]:
         """Its scenarios by name."""
+        ...
 
     @property
     def segments(self) -> Mapping[str, NamedSegment]:
         """Its segments by name."""
+        ...
 
 
 @dataclass(frozen=True)

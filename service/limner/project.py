@@ -46,6 +46,7 @@ class Progress(Protocol):
 
     def step(self, name: str, total: float | None = None) -> AbstractContextManager[Step]:
         """Begin a step; `total` is how often `advance` will be called, None where nobody knows."""
+        ...
 
     def warn(self, text: str) -> None:
         """Tell something that the user should know."""

@@ -38,7 +38,7 @@ def score_histogram(bins: Sequence[ScoreBin], base_rate: float | None, language:
         ],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} · %{customdata[2]}<extra></extra>",
     )
-    highest = max([0.2, *(one.high for one in bins), *([base_rate] if base_rate else [])])
+    highest: float = max([0.2, *(one.high for one in bins), *([base_rate] if base_rate else [])])
     figure.update_xaxes(
         range=[0, min(100.0, 110 * highest)], ticksuffix=" %", title_text=say("score", language), showgrid=False
     )

@@ -104,7 +104,7 @@ def write_sample(
             compression="zstd",
             compression_level=COMPRESSION_LEVEL,
             row_group_size=ROW_GROUP_ROWS,
-            use_dictionary=[column for column in table.column_names if column not in encoded],
+            use_dictionary=[column for column in table.column_names if column not in encoded],  # pyright: ignore[reportArgumentType]
             column_encoding=encoded,
             write_statistics=True,
             store_schema=False,
@@ -117,8 +117,11 @@ def write_sample(
 
 def _ids(users: int) -> pa.Array:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    # pyarrow makes these functions when it is imported, so type checkers do not see them.
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
     return pc.binary_join_element_wise("u", pc.utf8_lpad(pa.array(np.arange(users)).cast(pa.string()), 6, "0"), "")
 
 

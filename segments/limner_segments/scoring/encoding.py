@@ -85,8 +85,8 @@ class Encoding(BaseModel):
         found: list[tuple[str, Role, str | None]] = []
         for one in self.encoded:
             if one.value_type == "category":
-                found += [(one.tag, "level", level) for level in one.levels]
-                found += [(one.tag, "other", None), (one.tag, "unknown", None)]
+                found.extend((one.tag, "level", level) for level in one.levels)
+                found.extend([(one.tag, "other", None), (one.tag, "unknown", None)])
             else:
                 found.append((one.tag, "value", None))
         return tuple(
