@@ -25,10 +25,9 @@ def share_bars(bars: Sequence[Bar], width: int = 34, values: Sequence[str] = ())
     """A figure of horizontal bars, each with its label and share (or its text in `values`) above; unknown is hatched."""
     figure = new_figure(ROW * max(len(bars), 1) + 10, bargap=0)
     places = list(range(len(bars), 0, -1))
-    largest = max((bar.share for bar in bars), default=1.0) or 1.0
     figure.add_bar(
         orientation="h",
-        x=[largest] * len(bars),
+        x=[1.0] * len(bars),  # the whole: a bar is as long as its share of everyone
         y=places,
         width=0.26,
         marker={"color": LINE, "opacity": 0.55},
@@ -52,7 +51,7 @@ def share_bars(bars: Sequence[Bar], width: int = 34, values: Sequence[str] = ())
     )
     figure.update_layout(barmode="overlay")
     figure.update_yaxes(range=[0.55, len(bars) + 0.7])
-    figure.update_xaxes(range=[0, largest])
+    figure.update_xaxes(range=[0, 1])
     hide_axis(figure)
     labels: list[dict[str, Any]] = []
     for place, bar in zip(places, bars, strict=True):
