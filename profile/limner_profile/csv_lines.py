@@ -10,7 +10,7 @@ import gzip
 import io
 from pathlib import Path
 
-from limner_profile.sources import csv_delimiter
+from limner_profile.csv_dialect import csv_delimiter
 
 
 def lines_of(file: Path, sound: set[int], broken: set[int]) -> tuple[dict[int, int], dict[int, int]]:

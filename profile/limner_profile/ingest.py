@@ -16,23 +16,15 @@ from pathlib import Path
 
 import duckdb
 
+from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency
 from limner_profile.csv_lines import lines_of
 from limner_profile.disk import writing
 from limner_profile.errors import Issue, SourceError
-from limner_profile.sources import (
-    FieldType,
-    Source,
-    check_columns,
-    csv_options,
-    field_type,
-    file_columns,
-    is_csv,
-    source_files,
-)
+from limner_profile.sources import FieldType, Source, check_columns, field_type, file_columns, source_files
 from limner_profile.workspace import Workspace
 
 # Raised when the layout of the ingested files changes, so that older ones are made anew.
-LAYOUT = 2
+LAYOUT = 3
 
 _SQL_TYPE: dict[FieldType, str] = {
     "number": "DOUBLE",
@@ -229,18 +221,23 @@ def _stage(
 ) -> None:
     """Read one file as text or typed columns, cast each field, and part the rows into staged and rejected."""
     if is_csv(file):
-        relation = f"read_csv(?, all_varchar=true, store_rejects=true, rejects_limit=0, {csv_options(file)})"
+        relation = csv_reader(file)
         number = "row_number() OVER ()"
     else:
         relation, number = "read_parquet(?, file_row_number=true)", "file_row_number + 1"
     casts = ", ".join(f"{_cast(field, source)} AS {_quoted(field.name)}" for field in fields)
     raws = ", ".join(f"CAST({_quoted(field.column)} AS VARCHAR) AS {_quoted('_raw_' + field.name)}" for field in fields)
     problem = _problem(fields)
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE read_rows AS SELECT *, {problem} AS _problem FROM "
-        f"(SELECT {number} AS _row, {casts}, {raws} FROM {relation})",
-        [str(file)],
-    )
+    query = f"SELECT *, {problem} AS _problem FROM (SELECT {number} AS _row, {casts}, {raws} FROM "
+    query = f"CREATE OR REPLACE TEMP TABLE read_rows AS {query}"
+    try:
+        con.execute(f"{query}{relation})", [str(file)])
+    except duckdb.Error as error:
+        if not (is_csv(file) and needs_leniency(error)):
+            raise
+        con.execute("DROP TABLE IF EXISTS reject_errors")
+        con.execute("DROP TABLE IF EXISTS reject_scans")
+        con.execute(f"{query}{csv_reader(file, strict=False)})", [str(file)])
     names = ", ".join(_quoted(field.name) for field in fields)
     verb = f"INSERT INTO {table}" if index else f"CREATE TEMP TABLE {table} AS"
     con.execute(f"{verb} SELECT {index} AS _file, _row, {names} FROM read_rows WHERE _problem IS NULL")
@@ -264,12 +261,19 @@ def _stage(
         bad = [(sound.get(row[0], row[0] + 1), *row[1:]) for row in bad]
         broken = [(unsound.get(fault[0] - 1, fault[0]), *fault[1:]) for fault in broken]
     by_column = {field.name: field.column for field in fields}
+    # A quote that is never closed takes in all lines up to the next one: say how many were lost with it.
+    broken = [(*fault[:3], fault[3] + _swallowed(fault[2])) for fault in broken]
     rows = [
         (name, file.name, line, by_column.get(field, field), value, reason)
         for line, field, value, reason in [*bad, *broken]
     ]
     if rows:
         con.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+
+def _swallowed(text: str | None) -> str:
+    lines = (text or "").count("\n")
+    return f", with {lines:,} or more lines after it" if lines else ""
 
 
 def _unreadable(source: Source, file: Path, where: str, error: duckdb.Error) -> SourceError:

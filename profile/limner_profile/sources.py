@@ -7,7 +7,6 @@ and attributes. Imports errors, definitions and windows.
 from __future__ import annotations
 
 import glob
-import gzip
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Literal
 import duckdb
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from limner_profile.csv_dialect import csv_types, header_line, is_csv
 from limner_profile.definitions import Definition
 from limner_profile.errors import Issue, SourceError, did_you_mean
 from limner_profile.windows import parse_timezone
@@ -164,24 +164,16 @@ def source_files(source: Source, root: Path, where: str) -> list[Path]:
     return files
 
 
-def is_csv(file: Path) -> bool:
-    """Whether the file's name says that it is delimited text."""
-    return file.name.removesuffix(".gz").endswith((".csv", ".tsv", ".txt"))
-
-
 def file_columns(file: Path, where: str) -> dict[str, str]:
     """Column name to DuckDB type, as the file says (Parquet) or as its first rows suggest (CSV)."""
     empty = SourceError(Issue("empty-source", where, f"{file.name} is empty", "a source needs at least one row"))
     with duckdb.connect() as con:
         try:
-            if is_csv(file) and not _header(file).strip():
-                raise empty
-            reader = (
-                f"read_csv(?, sample_size=20480, ignore_errors=true, {csv_options(file)})"
-                if is_csv(file)
-                else "read_parquet(?)"
-            )
-            rows = con.execute(f"DESCRIBE SELECT * FROM {reader}", [str(file)]).fetchall()
+            if is_csv(file):
+                if not header_line(file).strip():
+                    raise empty
+                return csv_types(con, file)
+            rows = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(file)]).fetchall()
         except (duckdb.Error, OSError, EOFError, zlib.error) as error:
             if file.stat().st_size == 0:
                 raise empty from None
@@ -190,25 +182,6 @@ def file_columns(file: Path, where: str) -> dict[str, str]:
                 Issue("unreadable-file", where, f"{file.name} cannot be read: {first}", "is it what its name says?")
             ) from None
     return {str(row[0]): str(row[1]) for row in rows}
-
-
-def csv_options(file: Path) -> str:
-    """The dialect of a CSV file as options of DuckDB's `read_csv`, judged by its header line.
-
-    DuckDB's own sniffer gives up on a file with one broken row, or takes it for a table of one column.
-    """
-    return f"header=true, delim='{csv_delimiter(file)}', quote='\"', escape='\"', strict_mode=true"
-
-
-def csv_delimiter(file: Path) -> str:
-    """The delimiter that occurs most often in the header line: a comma, semicolon, tab or bar."""
-    return max(",;\t|", key=_header(file).count)
-
-
-def _header(file: Path) -> str:
-    opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
-    with opened as raw:
-        return raw.readline().decode("utf-8-sig", errors="replace")
 
 
 def field_type(duckdb_type: str) -> FieldType:

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from limner_profile.csv_dialect import csv_delimiter
 from limner_profile.errors import DefinitionError, SourceError, UserError
-from limner_profile.sources import csv_delimiter, field_type, source_files
+from limner_profile.sources import field_type, source_files
 from limner_profile.workspace import open_workspace
 
 Lay = Callable[[Mapping[str, str | bytes]], Path]
