@@ -48,7 +48,7 @@ def readme_commands(name: str) -> list[str]:
 
 
 def test_the_tour_of_the_readme_runs(reading_project: Project, tmp_path: Path) -> None:
-    shutil.copytree(reading_project.workspace.root, tmp_path / "my-app")
+    shutil.copytree(reading_project.workspace.root, tmp_path / "tour")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1"}
     commands = readme_commands("tour")
     assert len(commands) >= 8
@@ -57,7 +57,7 @@ def test_the_tour_of_the_readme_runs(reading_project: Project, tmp_path: Path) -
         assert words[0] == "limner"
         run = subprocess.run(
             [sys.executable, "-m", "limner.cli", *words[1:]],
-            cwd=tmp_path,
+            cwd=tmp_path / "tour",
             env=environment,
             capture_output=True,
             text=True,
@@ -65,7 +65,11 @@ def test_the_tour_of_the_readme_runs(reading_project: Project, tmp_path: Path) -
         )
         assert run.returncode == 0, f"{line}\n{run.stderr}"
         assert run.stdout.strip(), f"{line} printed nothing"
-    assert (tmp_path / "quiet_payers.csv").read_text(encoding="utf-8").startswith("user_id,city,channel,churn_score\n")
+    assert (
+        (tmp_path / "tour" / "quiet_payers.csv")
+        .read_text(encoding="utf-8")
+        .startswith("user_id,city,channel,churn_score\n")
+    )
 
 
 def test_the_glossary_of_the_readme_s_words_is_there() -> None:

@@ -79,6 +79,12 @@ def create_app(load: Callable[[], View]) -> dash.Dash:
 
             alert = issues_alert(say("broken", chosen), error, say("broken_hint", chosen))
             return alert, navigation(None, path, chosen), "", "Limner"
+        except Exception:
+            from limner_dashboards.elements import empty_state, panel
+
+            _LOG.exception("the page %s could not be drawn", path)
+            told = panel(say("failed", chosen), empty_state(say("failed_hint", chosen)))
+            return told, navigation(None, path, chosen), "", "Limner"
 
     app.clientside_callback(
         "function (title) { if (title) { document.title = title; } return window.dash_clientside.no_update; }",

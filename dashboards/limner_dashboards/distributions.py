@@ -1,6 +1,6 @@
 """Aggregates for the overview, computed in DuckDB: how users spread over the values of a tag, and over the scores.
 
-Groups below the smallest size allowed go into "other", or into the neighbouring bin. Imports floors 1 and 2 and the charts' rows.
+Groups below the smallest size allowed go into "other"; a number's bands and the bins of scores into their neighbour. Imports floors 1 and 2 and the charts' rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read_distribution(snapshot: Snapshot, entry: CatalogTag, language: str, min_
     if not users:
         return []
     if entry.type == "number":
-        found = _bands(snapshot, entry.name)
+        found = _bands(snapshot, entry.name, min_group)
     elif entry.type in ("date", "time"):
         found = _groups(snapshot, f'CAST(year("{entry.name}") AS VARCHAR)')
     else:
@@ -39,10 +39,10 @@ def _bars(
 ) -> list[Bar]:
     bars: list[Bar] = []
     other = 0
+    banded = entry.type == "number"
     for value, number in found:
         if value is None:
             continue
-        banded = entry.type == "number"
         if number < min_group or (not banded and len(bars) >= LEVELS):
             other += number
             continue
@@ -52,7 +52,8 @@ def _bars(
         smallest = min(range(len(bars)), key=lambda at: bars[at].users)
         other += bars.pop(smallest).users
     if other:
-        bars.append(Bar(say("other", language), other, other / users, "other"))
+        # Of a number only the single band that all its few values were joined in can be too small to be named.
+        bars.append(Bar(say("has_value" if banded else "other", language), other, other / users, "other"))
     unknown = sum(number for value, number in found if value is None)
     if unknown:
         bars.append(Bar(say("unknown", language), unknown, unknown / users, "unknown"))
@@ -72,8 +73,11 @@ def _groups(snapshot: Snapshot, expression: str) -> list[tuple[str | None, int]]
     return [(row["value"], int(row["users"])) for row in rows]
 
 
-def _bands(snapshot: Snapshot, name: str) -> list[tuple[str | None, int]]:
-    """Bands of a number: the lowest value by itself where many have it (often 0), then bands that begin near quantiles of the rest."""
+def _bands(snapshot: Snapshot, name: str, min_group: int) -> list[tuple[str | None, int]]:
+    """Bands of a number: the lowest value by itself where many have it (often 0), then bands that begin near quantiles of the rest.
+
+    A band of fewer than `min_group` users is joined with a neighbour, so that every band is a range that can be named.
+    """
     column = '"' + name + '"'
     lowest = snapshot.value(f"SELECT min({column}) FROM profiles")
     if lowest is None:
@@ -97,8 +101,29 @@ def _bands(snapshot: Snapshot, name: str) -> list[tuple[str | None, int]]:
     cases = " ".join(f"WHEN {column} < {edge!r} THEN {index}" for index, edge in enumerate(edges[1:]))
     banded = f"CASE WHEN {column} IS NULL THEN NULL {cases} ELSE {len(edges) - 1} END"
     rows = snapshot.rows(f"SELECT {banded} AS band, count(*) AS users FROM profiles GROUP BY 1 ORDER BY band")
-    names = _band_names(edges, float(highest if highest is not None else lowest), bool(whole), heavy)
-    return [(None if row["band"] is None else names[int(row["band"])], int(row["users"])) for row in rows]
+    counted = {row["band"]: int(row["users"]) for row in rows}
+    starts, sizes = join_small(edges, [counted.get(band, 0) for band in range(len(edges))], min_group)
+    alone = heavy and starts[1:2] == edges[1:2]
+    names = _band_names(starts, float(highest if highest is not None else lowest), bool(whole), alone)
+    unknown: list[tuple[str | None, int]] = [(None, counted[None])] if None in counted else []
+    return [*zip(names, sizes, strict=True), *unknown]
+
+
+def join_small(edges: Sequence[float], sizes: Sequence[int], min_group: int) -> tuple[list[float], list[int]]:
+    """The beginnings and sizes of the bands, each too small one joined with the smaller of its neighbours.
+
+    >>> join_small([0.0, 1.0, 5.0, 9.0], [400, 3, 200, 100], 10)
+    ([0.0, 1.0, 9.0], [400, 203, 100])
+    >>> join_small([0.0, 1.0], [2, 3], 10)
+    ([0.0], [5])
+    """
+    starts, users = list(edges), list(sizes)
+    while len(users) > 1 and min(users) < min_group:
+        small = users.index(min(users))
+        into = min((at for at in (small - 1, small + 1) if 0 <= at < len(users)), key=lambda at: users[at])
+        users[min(small, into)] += users.pop(max(small, into))
+        starts.pop(max(small, into))
+    return starts, users
 
 
 def round_edge(edge: float, *, whole: bool) -> float:

@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from limner_dashboards.formatting import percent
 from limner_dashboards.terms import explain
 from limner_dashboards.theme import ACCENT, FONT, INK, LINE
 from limner_dashboards.words import say
-from limner_profile.errors import UserError
+from limner_profile.errors import Issue, UserError
 
 GRAPH_CONFIG: Any = {"displayModeBar": False, "responsive": True, "scrollZoom": False, "doubleClick": False}
-
+_SHARE = "share"
+_FEW = 12
 
 _GRID_THEME = json.dumps(
     {
@@ -74,10 +76,10 @@ def key_number(label: Any, value: str, note: Any = "") -> Any:
 
 
 def key_numbers(children: Sequence[Any]) -> Any:
-    """Key numbers side by side, as many in a row as fit."""
+    """Key numbers side by side; where one row is too narrow, in rows of about the same length."""
     from dash import html
 
-    return html.Div(list(children), className="key-row")
+    return html.Div(html.Div(list(children), className=f"key-row of-{len(children)}"), className="key-rows")
 
 
 def graph(figure: Any, label: str = "", **props: Any) -> Any:
@@ -102,6 +104,42 @@ def with_code(text: str) -> list[Any]:
     import dash_mantine_components as dmc
 
     return [dmc.Code(part) if at % 2 else part for at, part in enumerate(text.split("`")) if part]
+
+
+def issue_lines(issues: Sequence[Issue], language: str) -> Any:
+    """The issues of a typed condition: each message with its position in words, its remedy, and the text with its marker."""
+    from dash import html
+
+    lines = []
+    for issue in issues:
+        remedy, _, pointed = issue.hint.partition("\n    ")
+        place = place_in_words(issue.where, language)
+        lines.append(
+            html.Div(
+                [
+                    html.Div([issue.message, html.Span(f" ({place})", className="issue-place") if place else None]),
+                    html.Div(remedy, className="issue-remedy") if remedy else None,
+                    # The marker stands under its word only where both lines are as typed, in letters of one width.
+                    html.Pre(pointed.replace("\n    ", "\n"), className="issue-text") if pointed else None,
+                ],
+                className="issue",
+            )
+        )
+    return html.Div(lines)
+
+
+def place_in_words(where: str, language: str) -> str:
+    """Where in a typed condition an issue stands, empty where it does not say.
+
+    >>> place_in_words("where:32", "en"), place_in_words("where:2:9", "en"), place_in_words("where", "en")
+    ('at character 32', 'at line 2, character 9', '')
+    """
+    numbers = where.removeprefix("where:").split(":")
+    if not all(number.isdigit() for number in numbers):
+        return ""
+    if len(numbers) == 1:
+        return say("at_character", language, character=numbers[0])
+    return say("at_line", language, line=numbers[0], character=numbers[1])
 
 
 def issues_alert(title: str, error: UserError, hint: str = "") -> Any:
@@ -139,13 +177,20 @@ def grid(
     rows: Sequence[Mapping[str, Any]],
     language: str,
     height: int | None = None,
+    *,
+    wrapped: bool = False,
     **props: Any,
 ) -> Any:
-    """A sortable table that draws only the rows in view; as high as its rows, at most `height` pixels."""
+    """A sortable table that draws only the rows in view; as high as its rows, at most `height` pixels.
+
+    `wrapped` says that some columns wrap their text, so that the rows' heights are not known beforehand.
+    """
     import dash_ag_grid as dag
 
-    tall = min(height or 520, 44 + 38 * max(len(rows), 2) + 18)
-    options = {
+    tall = min(height or 520, 48 + 38 * max(len(rows), 2) + 18)
+    # Few rows of unknown height: the table grows with them. Many: it scrolls, and only those in view are drawn.
+    grows = wrapped and len(rows) <= _FEW
+    options: dict[str, Any] = {
         "headerHeight": 40,
         "rowHeight": 38,
         "suppressCellFocus": True,
@@ -154,12 +199,21 @@ def grid(
         "suppressFieldDotNotation": True,
         "theme": {"function": f"themeQuartz.withParams({_GRID_THEME})"},
     }
+    if grows:
+        options["domLayout"] = "autoHeight"
+    shares = [column["field"] for column in columns if column.get("context") == _SHARE]
     return dag.AgGrid(
         columnDefs=[dict(column) for column in columns],
-        rowData=[dict(row) for row in rows],
-        defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True, "wrapHeaderText": True},
+        rowData=[{**row, **{f"{name}_shown": percent(row[name]) for name in shares}} for row in rows],
+        defaultColDef={
+            "sortable": True,
+            "resizable": True,
+            "suppressMovable": True,
+            "wrapHeaderText": True,
+            "autoHeaderHeight": True,
+        },
         dashGridOptions=options,
-        style={"height": f"{tall}px", "width": "100%"},
+        style={"height": None if grows else f"{height if wrapped else tall}px", "width": "100%"},
         className="table",
         **props,
     )
@@ -167,7 +221,20 @@ def grid(
 
 def text_column(field: str, title: str, width: int = 160, **more: Any) -> dict[str, Any]:
     """A column of text that takes the room that is left; the whole text is its tooltip."""
-    return {"field": field, "headerName": title, "minWidth": width, "flex": width, "tooltipField": field, **more}
+    return {
+        "field": field,
+        "headerName": title,
+        "headerTooltip": title,
+        "minWidth": width,
+        "flex": width,
+        "tooltipField": field,
+        **more,
+    }
+
+
+def long_column(field: str, title: str, width: int = 240, **more: Any) -> dict[str, Any]:
+    """A column of text that may be long: it is wrapped, and its row grows."""
+    return text_column(field, title, width, wrapText=True, autoHeight=True, cellClass="long", **more)
 
 
 def number_column(field: str, title: str, form: str = ",.0f", width: int = 110, **more: Any) -> dict[str, Any]:
@@ -176,6 +243,7 @@ def number_column(field: str, title: str, form: str = ",.0f", width: int = 110, 
     return {
         "field": field,
         "headerName": title,
+        "headerTooltip": title,
         "valueFormatter": formatter,
         "type": "rightAligned",
         "minWidth": width,
@@ -185,6 +253,6 @@ def number_column(field: str, title: str, form: str = ",.0f", width: int = 110, 
 
 
 def percent_column(field: str, title: str, width: int = 110, **more: Any) -> dict[str, Any]:
-    """A column of shares (0 to 1) as percentages."""
-    formatter = {"function": "params.value == null ? '–' : d3.format('.1f')(100 * params.value) + ' %'"}
-    return {**number_column(field, title, width=width), "valueFormatter": formatter, **more}
+    """A column of shares (0 to 1), sorted as numbers and shown as `percent` writes them everywhere else."""
+    formatter = {"function": f"params.data.{field}_shown"}
+    return {**number_column(field, title, width=width), "valueFormatter": formatter, "context": _SHARE, **more}

@@ -1,12 +1,10 @@
-"""Numbers as people read them: thousands separators, percentages, cut-off texts. Pure; imports the wording of the floor below."""
+"""Numbers as people read them: thousands separators, percentages, cut-off texts. Pure; imports nothing of Limner."""
 
 from __future__ import annotations
 
+import math
 import unicodedata
-
-from limner_explain.wording import percent
-
-__all__ = ["count", "decimals", "percent", "plain", "shorten", "signed", "text_width"]
+from decimal import ROUND_HALF_UP, Decimal
 
 
 def count(number: float | None) -> str:
@@ -16,6 +14,22 @@ def count(number: float | None) -> str:
     ('1,234,567', '–')
     """
     return "–" if number is None else f"{number:,.0f}"
+
+
+def percent(share: float | None) -> str:
+    """A share (0 to 1) as a percentage: whole from 10 % on, two significant digits below; halves go up; a dash for none.
+
+    >>> percent(0.3141), percent(660 / 8000), percent(0.0123), percent(0.0035), percent(0.05), percent(0.0)
+    ('31 %', '8.3 %', '1.2 %', '0.35 %', '5 %', '0 %')
+    """
+    if share is None or math.isnan(share):
+        return "–"
+    # The shortest text of the number, not its binary value: 8.25 is a half to the reader, whatever a float makes of it.
+    value = Decimal(repr(float(share))) * 100
+    places = 0 if value == 0 or abs(value) >= 10 else 1 - value.adjusted()
+    rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    text = f"{rounded:f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
 
 
 def decimals(number: float | None, digits: int = 2) -> str:
@@ -72,3 +86,22 @@ def shorten(text: str, width: int) -> str:
             break
         kept += letter
     return kept.rstrip() + "…"
+
+
+def wrap(text: str, width: int, lines: int = 2) -> list[str]:
+    """The text in at most so many lines of so many half-width cells, broken at spaces; what is left over is cut off.
+
+    >>> wrap("payments in the last 30 days", 20), wrap("近30天登录次数", 8)
+    (['payments in the last', '30 days'], ['近30天', '登录次数'])
+    """
+    found: list[str] = []
+    rest = text.strip()
+    while len(found) < lines - 1 and text_width(rest) > width:
+        fits = 0
+        while text_width(rest[: fits + 1]) <= width:
+            fits += 1
+        space = len(rest[: fits + 1].rstrip()) if rest[fits] == " " else rest.rfind(" ", 0, fits)
+        at = space if space > fits // 3 else fits
+        found.append(rest[:at].rstrip())
+        rest = rest[at:].lstrip()
+    return [*found, shorten(rest, width)]

@@ -28,7 +28,7 @@ class CandidateSettings:
     """How fine the grid is and how many rows a condition needs, as a share of the rows and as a count."""
 
     min_share: float = 0.01
-    min_count: int = 50
+    min_count: int = 30
     quantiles: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
     max_values: int = 20
 

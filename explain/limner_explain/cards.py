@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from limner_explain.insight import Insight, InsightSet
-from limner_explain.wording import segment_title
+from limner_explain.wording import card_sentence, segment_title
 from limner_profile.catalog import Catalog
 from limner_profile.errors import unknown_name
 from limner_profile.predicates.parser import parse
@@ -92,8 +92,11 @@ def create_insight_tables(writer: SnapshotWriter) -> None:
     INSIGHT_SETS_TABLE.create(writer.connection)
 
 
-def write_insights(writer: SnapshotWriter, found: InsightSet) -> int:
-    """How many insights were written; each with the number of users who match its condition in this snapshot."""
+def write_insights(writer: SnapshotWriter, found: InsightSet, named: NamedScenario, catalog: Catalog) -> int:
+    """How many insights were written; each with the number of users who match its condition in this snapshot.
+
+    Sentences and titles are worded anew: a title may have been mended since the model was trained.
+    """
     import pandas as pd
 
     connection = writer.connection
@@ -102,7 +105,9 @@ def write_insights(writer: SnapshotWriter, found: InsightSet) -> int:
         connection.execute("DELETE FROM insight_sets WHERE scenario = ?", [found.scenario])
         shown = found.with_status("shown")
         sizes = measure_many(connection, [parse(insight.condition, thing="tag") for insight in found.rules])
-        rows = [_row(insight, size) for insight, size in zip(found.rules, sizes, strict=True)]
+        rows = [
+            _row(_reworded(insight, named, catalog), size) for insight, size in zip(found.rules, sizes, strict=True)
+        ]
         names = [column.name for column in INSIGHTS_TABLE.columns]
         INSIGHTS_TABLE.insert_frame(connection, pd.DataFrame(rows, columns=names, dtype=object))
         judged, held_up = len(found.rules), len(found.rules) - len(found.with_status("dropped"))
@@ -118,6 +123,12 @@ def write_insights(writer: SnapshotWriter, found: InsightSet) -> int:
         INSIGHT_SETS_TABLE.insert(connection, [{**row, "top_decile_recall": found.top_decile_recall}])
         count.rows = len(shown)
     return count.rows
+
+
+def _reworded(insight: Insight, named: NamedScenario, catalog: Catalog) -> Insight:
+    sentence = card_sentence(parse(insight.rule, thing="tag"), insight, named, catalog)
+    reasons = [reason.model_copy(update={"title": catalog[reason.tag].title}) for reason in insight.reasons]
+    return insight.model_copy(update={"sentence": sentence, "reasons": tuple(reasons)})
 
 
 def _row(insight: Insight, size: int) -> list[Any]:

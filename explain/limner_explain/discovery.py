@@ -133,7 +133,7 @@ def _insight(
         direction=rule.direction,
         rule=rule.text,
         condition=whole.to_text(),
-        sentence=card_sentence(rule, named, catalog),
+        sentence=card_sentence(rule.predicate, rule, named, catalog),
         holdout_users=rule.size,
         holdout_outcomes=rule.hits,
         support=rule.share,

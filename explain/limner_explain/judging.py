@@ -45,7 +45,7 @@ class JudgingSettings:
     """
 
     min_share: float = 0.01
-    min_count: int = 50
+    min_count: int = 30
     max_q: float = 0.05
     min_lift: float = 1.2
     parent_gain: float = 0.05

@@ -36,7 +36,7 @@ class MiningSettings:
     """
 
     min_share: float = 0.01
-    min_count: int = 50
+    min_count: int = 30
     support_exponent: float = 0.5
     min_lift: float = 1.2
     parent_gain: float = 0.05

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from limner_explain.insight import Insight
 from limner_explain.judging import JudgedRule
 from limner_explain.simpson import SimpsonFinding
 from limner_profile.catalog import Catalog
@@ -13,17 +14,17 @@ from limner_segments.scoring.scenario import NamedScenario
 from limner_segments.segment import sentence_of
 
 
-def card_sentence(rule: JudgedRule, named: NamedScenario, catalog: Catalog) -> Title:
+def card_sentence(predicate: Predicate, rule: JudgedRule | Insight, named: NamedScenario, catalog: Catalog) -> Title:
     """What a card says: who, how much likelier, and how sure that is."""
     outcome = named.scenario.outcome.title
     lift, low, high = (f"{number:.2f}" for number in (rule.lift, rule.lift_low, rule.lift_high))
     rate, base = percent(rule.outcome_rate), percent(rule.base_rate)
     english = (
-        f"When {sentence_of(rule.predicate, 'en', catalog)}: {times(rule.lift, 'en')} as likely to {outcome.en} "
+        f"When {sentence_of(predicate, 'en', catalog)}: {times(rule.lift, 'en')} as likely to {outcome.en} "
         f"({rate} against {base} on average; lift {lift}, 95 % interval {low} to {high})."
     )
     chinese = (
-        f"满足“{sentence_of(rule.predicate, 'zh', catalog)}”的用户，{outcome.of('zh')}的可能性是平均水平的{times(rule.lift, 'zh')}"
+        f"满足“{sentence_of(predicate, 'zh', catalog)}”的用户，{outcome.of('zh')}的可能性是平均水平的{times(rule.lift, 'zh')}"
         f"（{rate.replace(' ', '')}，平均为 {base.replace(' ', '')}；提升度 {lift}，95% 置信区间 {low} 至 {high}）。"
     )
     return Title(en=english, zh=chinese)

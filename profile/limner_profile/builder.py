@@ -151,6 +151,15 @@ def _files(workspace: Workspace, entries: Sequence[Ingested]) -> str:
     return f"read_parquet([{paths}], union_by_name = true)"
 
 
+def event_names(workspace: Workspace) -> set[str]:
+    """The names of all ingested events."""
+    if not workspace.schema.has_events:
+        return set()
+    with duckdb.connect() as connection:
+        attach_events(connection, workspace)
+        return {str(row[0]) for row in connection.execute("SELECT DISTINCT event FROM events").fetchall()}
+
+
 def profile_query(tags: Mapping[str, Tag], as_of: datetime, workspace: Workspace) -> str:
     """The DuckDB SQL for profiles, over the relations that `attach_sources` makes."""
     return compile_profiles(tags, as_of, workspace.timezone, workspace.schema).sql(dialect="duckdb", pretty=True)

@@ -218,7 +218,9 @@ class SnapshotStore:
         with self.lock(), writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             for stale in self.folder.glob("*.tmp*"):
-                stale.unlink()
+                # A directory of such a name is where DuckDB lets a large query of a reader spill: that is not ours.
+                if stale.is_file():
+                    stale.unlink()
             sequence = max((int(name[9:]) for name in self.ids()), default=0) + 1
             snapshot_id = f"{as_of.astimezone(timezone):%Y%m%d}-{sequence:04d}"
             path, temporary = self.folder / f"{snapshot_id}.duckdb", self.folder / f"{snapshot_id}.duckdb.tmp"

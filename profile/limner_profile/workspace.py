@@ -93,8 +93,22 @@ class Entry:
         return self.document.where((self.name,))
 
 
+def is_name(name: str) -> bool:
+    """Whether a tag, segment or scenario may be called so: an identifier of at most 64 bytes, and not `user_id`."""
+    return name.isidentifier() and len(name.encode()) <= 64 and name.casefold() != "user_id"
+
+
 def bad_name(thing: str, name: str, where: str = "") -> Issue:
-    """The issue for a name that is no identifier."""
+    """The issue for a name that cannot be one."""
+    if name.casefold() == "user_id":
+        return Issue(
+            "bad-name",
+            where,
+            f"{name!r} cannot be the name of a {thing}",
+            "that is the column of the user: choose another",
+        )
+    if len(name.encode()) > 64:
+        return Issue("bad-name", where, f"{name[:40]!r}… is too long for the name of a {thing}", "64 bytes at most")
     return Issue(
         "bad-name",
         where,
@@ -147,7 +161,7 @@ class Workspace:
                 continue
             for name, data in definitions.items():
                 entry = Entry(name, data, document)
-                if not name.isidentifier() or name.casefold() == "user_id":
+                if not is_name(name):
                     issues.append(bad_name(thing, name, entry.place))
                     continue
                 # DuckDB tells columns apart by their letters only, and some file systems files: so do we with names.

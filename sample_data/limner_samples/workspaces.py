@@ -12,15 +12,20 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
+from limner_profile.errors import Issue, RefusedError
+
 SampleName = Literal["reading", "grocery"]
 _FOLDERS = ("tags", "segments", "scenarios")
+MARKER = Path("data") / ".limner-sample"
 
 
 def make_workspace(name: SampleName, target: Path) -> None:
     """Write the workspace `name` into `target`: its definitions and its data. Existing definitions are kept.
 
-    Raises SourceError `missing-extra` for the grocery data without the extra `samples`.
+    Raises RefusedError `folder-in-use` for a folder that holds anything but this sample, and SourceError
+    `missing-extra` for the grocery data without the extra `samples`.
     """
+    _claim(name, target)
     copy_definitions(name, target)
     if name == "grocery":
         from limner_samples.grocery.prepare import write_grocery
@@ -41,8 +46,23 @@ def write_reading(
     """File name to rows of a reading-app workspace generated with so many users."""
     from limner_samples.reading.generator import SAMPLE_SEED, write_sample
 
+    _claim("reading", target)
     copy_definitions("reading", target)
     return write_sample(target / "data", users, SAMPLE_SEED if seed is None else seed, progress)
+
+
+def _claim(name: SampleName, target: Path) -> None:
+    """Mark the folder as this sample's, before anything is written: the data of a user's own must never be replaced."""
+    marker = target / MARKER
+    held = target.is_dir() and any(target.iterdir())
+    if (held and not marker.exists()) or (marker.exists() and marker.read_text(encoding="utf-8").strip() != name):
+        what = marker.read_text(encoding="utf-8").strip() if marker.exists() else ""
+        message = f"the folder holds the sample {what!r}" if what else "the folder holds something else"
+        raise RefusedError(
+            Issue("folder-in-use", str(target), message, "name an empty or new folder with --dir (or --out)")
+        )
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.write_text(name + "\n", encoding="utf-8")
 
 
 def copy_definitions(name: SampleName, target: Path) -> None:

@@ -25,7 +25,8 @@ class Trait:
     """One value or band of a tag: how common it is in the audience and among all users.
 
     Shares are 0 to 1; `tgi`, its bounds and `ceiling` (what the TGI would be if the whole audience had the trait) are on
-    the 100 scale. `tautological` marks tags that the segment's own condition fixes. The counts of a trait whose
+    the 100 scale. `tautological` marks traits that the segment's own condition fixes: those of its tags, and
+    those that nobody or everybody in the audience has. The counts of a trait whose
     audience or complement has fewer than the smallest group allowed are None (`suppressed`), and so are those of
     another trait of the tag where the difference to the whole would give the small number away.
     """
@@ -91,11 +92,21 @@ def compare_audience(
                 None if hidden else high,
                 None if hidden else 100 * size.users / base_count,
                 None if hidden else float(q_values[index]),
-                tag in own,
+                tag in own or _implied(count, base_count, size),
                 hidden,
             )
         )
     return sorted(traits, key=_sure_difference, reverse=True)
+
+
+def _implied(count: int, base_count: int, size: AudienceSize) -> bool:
+    """Whether nobody in the audience has the trait, or everybody: beyond chance, that follows from the condition.
+
+    Who ordered within 90 days has a known time of the last order, whatever the segment is about.
+    """
+    expected = base_count * size.size / size.users
+    everybody = count == size.size and base_count < size.users and size.size - expected >= 20
+    return (count == 0 and expected >= 20) or everybody
 
 
 def _hidden(counted: Sequence[tuple[str, str, int, int]], size: AudienceSize, min_group: int) -> list[bool]:

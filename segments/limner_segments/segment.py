@@ -19,7 +19,7 @@ from limner_profile.predicates.base import Predicate
 from limner_profile.predicates.parser import parse
 from limner_profile.predicates.where import Where
 from limner_profile.predicates.words import Language
-from limner_profile.workspace import Workspace, bad_name
+from limner_profile.workspace import Workspace, bad_name, is_name
 
 
 class Origin(Definition):
@@ -124,7 +124,7 @@ def resolve(
 
 def save_segment(workspace: Workspace, named: NamedSegment) -> Path:
     """The file that a new segment was written to; raises RefusedError where the name is taken or unfit."""
-    if not named.name.isidentifier():
+    if not is_name(named.name):
         raise RefusedError(bad_name("segment", named.name))
     path = workspace.root / "segments" / f"{named.name}.yaml"
     taken = str(path.relative_to(workspace.root)) if path.exists() else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
@@ -12,6 +13,7 @@ from rich.text import Text
 from limner.output import console, show
 from limner.project import Project, Trained
 from limner_explain.cards import read_cards
+from limner_segments.scoring.shelf import staleness, take_model
 
 
 def print_evaluation(trained: Trained, project: Project) -> None:
@@ -37,6 +39,29 @@ def print_evaluation(trained: Trained, project: Project) -> None:
     console().print(table)
 
 
+def compact_evaluation(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each scorer with the measures that one compares first."""
+    columns = {
+        "AUC": ("auc", None),
+        "lift at 10 %": ("lift", 0.1),
+        "gain at 20 %": ("gain", 0.2),
+        "Brier": ("brier", None),
+        "PSI": ("psi", None),
+    }
+    table = []
+    for scorer in dict.fromkeys(row["scorer"] for row in rows):
+        own = {(row["metric"], row["k"]): row for row in rows if row["scorer"] == scorer}
+        auc = own["auc", None]
+        line = {
+            "scorer": scorer,
+            "users": int(own["users", None]["value"]),
+            "outcomes": int(own["outcomes", None]["value"]),
+        }
+        line |= {name: round(float(own[key]["value"]), 4) if key in own else None for name, key in columns.items()}
+        table.append({**line, "AUC, 95 % interval": f"{auc['low']:.3f}–{auc['high']:.3f}"})
+    return table
+
+
 def print_cards(project: Project, scenario: str | None, language: str | None = None) -> None:
     """Print the insight cards of the current snapshot."""
     chosen = language or project.workspace.settings.language
@@ -49,7 +74,12 @@ def print_cards(project: Project, scenario: str | None, language: str | None = N
         )
     output = console()
     if not cards:
-        output.print("no insights yet: run 'limner scenarios train <scenario>'")
+        for name in [scenario] if scenario else list(project.scenarios):
+            trained = take_model(project.workspace, name)
+            why = staleness(trained, project.scenarios[name], project.catalog) if trained else "it has not been trained"
+            output.print(
+                Text(f"{name}: no insights, since {why or 'none held up'}; run 'limner scenarios train {name}'")
+            )
         return
     for card in cards:
         output.print(_panel(card, chosen))

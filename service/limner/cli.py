@@ -32,6 +32,9 @@ _OUTSIDE = frozenset(
         errno.ENOTDIR,
         errno.EEXIST,
         errno.EISDIR,
+        errno.ENAMETOOLONG,
+        errno.EFBIG,
+        errno.ENOENT,
     }
 )
 

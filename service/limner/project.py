@@ -15,11 +15,12 @@ from typing import Any, Protocol
 from limner_explain.cards import create_insight_tables, write_insights
 from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
-from limner_profile.builder import default_as_of, write_profiles
+from limner_profile.builder import default_as_of, event_names, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
-from limner_profile.errors import Issue, RefusedError, UserError, unknown_name
+from limner_profile.errors import Issue, RefusedError, UserError, did_you_mean, unknown_name
 from limner_profile.ingest import Ingested, ingest, read_ingested
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
+from limner_profile.tags.base import EventTag
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience import write_audiences
@@ -158,6 +159,8 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
     with store.lock():
         ingested = sync(project, progress)
         moment = given or default_as_of(workspace, datetime.now(UTC))
+        for warning in unknown_events(project):
+            progress.warn(warning)
         previous = _current_path(store)
         with store.create(moment, workspace.timezone, workspace.settings.keep_snapshots) as writer:
             with progress.step(f"build {len(project.catalog.computed)} tags"):
@@ -211,6 +214,22 @@ def stale_tags(catalog: Catalog, snapshot: Snapshot) -> list[str]:
     return [name for name in catalog.computed if built.get(name) != catalog[name].definition_hash]
 
 
+def unknown_events(project: Project) -> list[str]:
+    """A line for each tag and outcome that counts an event which no source has: mostly a misspelt name."""
+    known = event_names(project.workspace)
+    asking = {
+        f"the tag {name!r}": tag.events for name, tag in project.catalog.computed.items() if isinstance(tag, EventTag)
+    }
+    asking |= {f"the scenario {name!r}": named.scenario.outcome.events for name, named in project.scenarios.items()}
+    listed = f"known: {', '.join(sorted(known)[:8])}"
+    return [
+        f"{who} asks for events called {event!r}, and there are none; {did_you_mean(event, known, listed)}"
+        for who, events in asking.items()
+        for event in events
+        if event not in known
+    ]
+
+
 def _alarm_texts(experiment: Experiment) -> list[str]:
     """A line for each tag that was left out, and one for all that were kept because they cannot know the future."""
     texts = [
@@ -235,7 +254,12 @@ def _rate(project: Project, writer: SnapshotWriter, names: Sequence[str], progre
     rated = []
     for name in names:
         named = project.scenarios[name]
-        trained = take_model(project.workspace, name)
+        try:
+            trained = take_model(project.workspace, name)
+        except UserError as error:
+            # A damaged model can be trained again; the rest of the build need not wait for that.
+            progress.warn(f"{name} was not rated: {error.issues[0].message}; run 'limner scenarios train {name}'")
+            continue
         if trained is None:
             continue
         stale = staleness(trained, named, project.catalog)
@@ -253,7 +277,7 @@ def _rate(project: Project, writer: SnapshotWriter, names: Sequence[str], progre
             write_evaluations(writer, name, trained.evaluation_rows)
             text = trained.file("insights.json")
             if text is not None:
-                write_insights(writer, InsightSet.model_validate_json(text))
+                write_insights(writer, InsightSet.model_validate_json(text), named, project.catalog)
         rated.append(name)
     return rated
 

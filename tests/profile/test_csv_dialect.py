@@ -31,7 +31,9 @@ def ingested(tmp_path: Path, text: str) -> tuple[int, list[tuple[int, str]]]:
     workspace = open_workspace(tmp_path)
     with SnapshotStore(workspace.state).lock():
         result = ingest(workspace)[0]
-    rejects = duckdb.sql(f"SELECT line, reason FROM '{workspace.state / result.rejects_file}' ORDER BY line").fetchall()
+    with duckdb.connect() as connection:
+        path = str(workspace.state / result.rejects_file)
+        rejects = connection.execute("SELECT line, reason FROM read_parquet(?) ORDER BY line", [path]).fetchall()
     assert result.rejected == len(rejects)
     return result.rows, [(int(line), str(reason)) for line, reason in rejects]
 

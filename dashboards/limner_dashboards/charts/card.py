@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from limner_dashboards.charts.frame import ROW, escape, hide_axis, label_row, new_figure
-from limner_dashboards.formatting import signed
-from limner_dashboards.theme import ACCENT, LINE, MUTED, WARM
+from limner_dashboards.charts.frame import escape, hide_axis, new_figure
+from limner_dashboards.formatting import signed, wrap
+from limner_dashboards.theme import ACCENT, INK, LINE, MUTED, WARM
 
+_CELLS = 30
+_LINE, _GAP, _BAR, _BELOW = 16, 4, 9, 9  # pixels: a line of a title, the space under it, the bar, the space below
 _TICKS = (0.06, 0.12, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
 
 
@@ -70,24 +72,37 @@ def lift_interval_chart(card: Mapping[str, Any], bounds: tuple[float, float]) ->
 
 
 def reason_bars(reasons: Sequence[tuple[str, float]], reach: float) -> Any:
-    """A figure of `(tag title, contribution)` as bars from a middle line at 0; `reach` is the largest value of the axis."""
-    figure = new_figure(ROW * max(len(reasons), 1) + 6, bargap=0)
-    places = list(range(len(reasons), 0, -1))
+    """A figure of `(tag title, contribution)` as bars from a middle line at 0; `reach` is the largest value of the axis.
+
+    A long title takes two lines above its bar. Heights are in pixels, so that no line of text comes near a bar.
+    """
+    titles = [wrap(title, _CELLS) for title, _ in reasons]
+    heights = [_LINE * len(lines) + _GAP + _BAR + _BELOW for lines in titles]
+    whole = max(sum(heights), _LINE)
+    figure = new_figure(whole + 12, bargap=0)  # 12: the frame's margins above and below
+    tops = [whole - sum(heights[:at]) for at in range(len(reasons))]
+    places = [top - _LINE * len(lines) - _GAP - _BAR / 2 for top, lines in zip(tops, titles, strict=True)]
     figure.add_vline(x=0, line={"color": MUTED, "width": 1})
     figure.add_bar(
         orientation="h",
         x=[value for _, value in reasons],
         y=places,
-        width=0.26,
+        width=_BAR,
         marker={"color": [WARM if value >= 0 else ACCENT for _, value in reasons], "line": {"color": LINE, "width": 0}},
         customdata=[[escape(title), signed(value, 3)] for title, value in reasons],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
     )
     figure.update_xaxes(range=[-reach, reach])
-    figure.update_yaxes(range=[0.55, len(reasons) + 0.7])
+    figure.update_yaxes(range=[0, whole])
     hide_axis(figure)
     labels: list[dict[str, Any]] = []
-    for place, (title, value) in zip(places, reasons, strict=True):
-        labels += label_row(place, title, f"{'▲' if value >= 0 else '▼'} {signed(value)}", width=30)
+    for place, lines, (title, value) in zip(places, titles, reasons, strict=True):
+        common = {"xref": "paper", "yref": "y", "showarrow": False, "yanchor": "bottom", "borderpad": 0}
+        common |= {"y": place + _BAR / 2 + _GAP - 2, "font": {"size": 12, "color": INK}}
+        text = "<br>".join(escape(line) for line in lines)
+        labels += [
+            {**common, "x": 0, "xanchor": "left", "align": "left", "text": text, "hovertext": escape(title)},
+            {**common, "x": 1, "xanchor": "right", "text": f"{'▲' if value >= 0 else '▼'} {signed(value)}"},
+        ]
     figure.update_layout(annotations=labels)
     return figure

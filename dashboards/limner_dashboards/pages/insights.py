@@ -5,6 +5,7 @@ The cards themselves are drawn in `limner_dashboards.panels.card`. Imports the f
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -22,10 +23,13 @@ from limner_dashboards.pages.base import PAGES, Page
 from limner_dashboards.panels.card import card_action, draw_card
 from limner_dashboards.panels.rules import rule_panel
 from limner_dashboards.panels.summary import draw_alerts, draw_summary
+from limner_dashboards.panels.training import stale_alert, state_line
 from limner_dashboards.view import Reader, View, Visit
 from limner_dashboards.words import say
 from limner_explain.cards import read_cards, save_insight
 from limner_profile.errors import UserError, did_you_mean
+
+_LOG = logging.getLogger(__name__)
 
 
 @PAGES.kind("insights")
@@ -138,7 +142,13 @@ def save_card(view: View, insight: str, name: str, language: str) -> tuple[str |
         hint = {"bad-name": say("name_rule", language), "name-taken": say("other_name", language)}.get(
             issue.code, issue.hint
         )
-        return f"{issue.message}. {hint}", notice(say("not_saved", language), issue.message, good=False), None
+        text = f"{issue.message}. {hint}" if hint else f"{issue.message}."
+        return text, notice(say("not_saved", language), issue.message, good=False), None
+    except Exception:
+        # The dialog must never stay as it was, as if nothing had been clicked.
+        _LOG.exception("a card could not be saved")
+        text = f"{say('failed', language)}. {say('failed_hint', language)}"
+        return text, notice(say("not_saved", language), text, good=False), None
     key = "saved_size" if saved.size == saved.promised else "saved_other_size"
     text = say(key, language, size=count(saved.size), promised=count(saved.promised))
     message = html.Span(
@@ -188,7 +198,7 @@ def _scenario(visit: Visit, name: str) -> list[Any]:
     language = visit.language
     found = _set_of(visit, name)
     if found is None:
-        return [panel("", empty_state(say("no_insights", language, name=name)))]
+        return [panel("", empty_state(state_line(visit, name, "no_insights")))]
     cards = read_cards(visit.opened, name)
     counted = visit.opened.rows(
         "SELECT status, count(*) AS rules FROM insights WHERE scenario = ? GROUP BY status", [name]
@@ -198,7 +208,9 @@ def _scenario(visit: Visit, name: str) -> list[Any]:
     bounds = lift_range(cards) if cards else (0.5, 2.0)
     reach = max([0.1, *(abs(reason["contribution"]) for card in cards for reason in card["reasons"])])
     outcome = visit.view.scenarios[name].scenario.outcome.title.of(language)
-    drawn = [draw_card(card, outcome, language, bounds, reach, saved.get(card["id"])) for card in cards]
+    drawn = [
+        draw_card(card, outcome, language, bounds, reach, saved.get(card["id"]), visit.min_group) for card in cards
+    ]
     if not drawn:
         drawn = [panel("", empty_state(say("no_cards", language)))]
     tabs = dmc.Tabs(
@@ -221,6 +233,7 @@ def _scenario(visit: Visit, name: str) -> list[Any]:
     return [
         dcc.Store(id="shown-scenario", data=name),
         draw_summary(found, language),
+        *stale_alert(visit, name),
         *draw_alerts(visit, name, found),
         tabs,
     ]

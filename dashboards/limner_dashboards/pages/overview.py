@@ -22,6 +22,7 @@ from limner_dashboards.elements import (
 from limner_dashboards.formatting import count, percent
 from limner_dashboards.pages.base import PAGES, Page
 from limner_dashboards.panels.scenario import draw_scenarios
+from limner_dashboards.panels.training import read_training
 from limner_dashboards.view import Reader, Visit
 from limner_dashboards.words import say
 
@@ -81,6 +82,7 @@ def _numbers(visit: Visit) -> Any:
         0
     ]
     trained = snapshot.value("SELECT count(DISTINCT scenario) FROM scores") if snapshot.columns("scores") else 0
+    stale = sum(bool(read_training(visit, name).stale) for name in visit.view.scenarios)
     built = snapshot.value("SELECT count(*) FROM segments") if snapshot.columns("segments") else 0
     rejects = snapshot.value("SELECT count(*) FROM rejects") if snapshot.columns("rejects") else 0
     return key_numbers(
@@ -91,7 +93,11 @@ def _numbers(visit: Visit) -> Any:
                 term("tag_coverage", language), percent(tags["coverage"]) if tags["coverage"] is not None else "–"
             ),
             key_number(say("segments", language), count(built)),
-            key_number(say("scenarios", language), f"{trained} {say('of', language)} {len(visit.view.scenarios)}"),
+            key_number(
+                say("scenarios", language),
+                f"{trained} {say('of', language)} {len(visit.view.scenarios)}",
+                say("stale_count", language, count=stale) if stale else "",
+            ),
             key_number(say("rejects", language), count(rejects)),
         ]
     )

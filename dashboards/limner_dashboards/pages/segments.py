@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from limner_dashboards.elements import (
     empty_state,
     grid,
     link,
+    long_column,
     number_column,
     panel,
     percent_column,
@@ -26,6 +28,8 @@ from limner_dashboards.view import Reader, Visit
 from limner_dashboards.words import say
 from limner_profile.errors import UserError, did_you_mean
 from limner_segments.segment import NamedSegment, resolve
+
+_LOG = logging.getLogger(__name__)
 
 
 @PAGES.kind("segments")
@@ -112,6 +116,10 @@ class Segments(Page):
                 size = save_condition(view, named)
             except UserError as error:
                 return _lines(error), [notice(say("not_saved", chosen), error.issues[0].message, good=False)], no_update
+            except Exception:
+                _LOG.exception("a condition could not be saved")
+                text = f"{say('failed', chosen)}. {say('failed_hint', chosen)}"
+                return text, [notice(say("not_saved", chosen), text, good=False)], no_update
             told = notice(
                 say("saved", chosen, name=named.name), say("saved_plain", chosen, size=count(size)), good=True
             )
@@ -119,7 +127,9 @@ class Segments(Page):
 
 
 def _lines(error: UserError) -> str:
-    return "; ".join(f"{issue.message} ({issue.hint})" if issue.hint else issue.message for issue in error.issues)
+    hints = [issue.hint.partition("\n")[0] for issue in error.issues]  # what follows points into the condition
+    told = zip(error.issues, hints, strict=True)
+    return "; ".join(f"{issue.message} ({hint})" if hint else issue.message for issue, hint in told)
 
 
 def _all_segments(visit: Visit) -> Any:
@@ -185,7 +195,7 @@ def _list(visit: Visit) -> Any:
         text_column("title", say("segment", language), 210, cellRenderer="PageLink"),
         number_column("size", say("size", language), width=90, maxWidth=130),
         percent_column("share", say("share", language), width=90, maxWidth=120),
-        text_column("where", say("where_text", language), 220),
-        text_column("purpose", say("purpose", language), 180),
+        long_column("where", say("where_text", language), 240),
+        long_column("purpose", say("purpose", language), 200),
     ]
-    return panel(say("all_segments", language), grid(columns, rows, language, 620))
+    return panel(say("all_segments", language), grid(columns, rows, language, 620, wrapped=True))

@@ -17,9 +17,18 @@ from limner_dashboards.words import say
 
 
 def draw_card(
-    card: Mapping[str, Any], outcome: str, language: str, bounds: tuple[float, float], reach: float, saved: str | None
+    card: Mapping[str, Any],
+    outcome: str,
+    language: str,
+    bounds: tuple[float, float],
+    reach: float,
+    saved: str | None,
+    min_group: int = 0,
 ) -> Any:
-    """The card of an insight; `bounds` and `reach` are the axes it shares with its neighbours, `saved` its segment."""
+    """The card of an insight; `bounds` and `reach` are the axes it shares with its neighbours, `saved` its segment.
+
+    A card that fewer than `min_group` users match now carries a warning.
+    """
     import dash_mantine_components as dmc
     from dash import html
 
@@ -41,7 +50,9 @@ def draw_card(
     sentence = dmc.Text(card["sentence_zh"] if language == "zh" else card["sentence_en"], className="sentence", mt="xs")
     foot = html.Div(
         [
-            html.Div(_facts(card, language), className="card-facts"),
+            html.Div(
+                [*_few_now(int(card["size"]), min_group, language), *_facts(card, language)], className="card-facts"
+            ),
             html.Div(card_action(card["id"], saved, language), id={"type": "card-action", "insight": card["id"]}),
         ],
         className="card-foot",
@@ -107,6 +118,17 @@ def _rate(label: str, rate: float, largest: float, colour: str) -> Any:
         ],
         className="rate",
     )
+
+
+def _few_now(size: int, min_group: int, language: str) -> list[Any]:
+    from dash import html
+
+    if size >= min_group:
+        return []
+    key = {0: "nobody_now", 1: "one_now"}.get(size, "few_now")
+    colon = "：" if language == "zh" else ": "
+    text = say(key, language, size=count(size))
+    return [html.Div(f"⚠ {say('warnings', language)}{colon}{text}", className="warning-line")]
 
 
 def _facts(card: Mapping[str, Any], language: str) -> list[Any]:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from limner_dashboards.elements import (
-    empty_state,
-)
+from limner_dashboards.elements import empty_state, issue_lines
 from limner_dashboards.formatting import count, percent
 from limner_dashboards.view import Visit
 from limner_dashboards.words import say
@@ -28,12 +26,7 @@ def measure_text(visit: Visit, text: str) -> tuple[Any, Any]:
     try:
         condition = resolve(None, text, view.segments, view.catalog).condition
     except UserError as error:
-        lines = []
-        for issue in error.issues:
-            place = issue.where.removeprefix("where:")
-            lines.append(html.Div([html.B(f"{place}  " if place.isdigit() else ""), issue.message]))
-            lines += [html.Div(issue.hint, style={"color": "#5f6b7a"})] if issue.hint else []
-        return html.Div(lines), None
+        return issue_lines(error.issues, language), None
     missing = visit.missing_tags(condition)
     if missing:
         return say("tag_not_built", language, tags=", ".join(missing), snapshot=visit.opened.id), None

@@ -17,6 +17,7 @@ from limner_dashboards.elements import (
     term,
 )
 from limner_dashboards.formatting import count, decimals, percent
+from limner_dashboards.panels.training import stale_alert, state_line
 from limner_dashboards.theme import SCORER_STYLE
 from limner_dashboards.view import Visit
 from limner_dashboards.words import say
@@ -40,8 +41,8 @@ def draw_scenarios(visit: Visit) -> list[Any]:
             panels.append(_scenario(visit, name, title))
     waiting = [name for name in order if name not in scored]
     if waiting:
-        lines = [empty_state(say("untrained", language, name=name)) for name in waiting]
-        panels.append(panel(say("not_trained", language), *lines))
+        lines = [empty_state(state_line(visit, name, "untrained")) for name in waiting]
+        panels.append(panel(say("not_scored", language), *lines))
     return panels
 
 
@@ -88,6 +89,7 @@ def _scenario(visit: Visit, name: str, title: str) -> Any:
     users, outcomes = value("lightgbm", "users"), value("lightgbm", "outcomes")
     return panel(
         title,
+        *stale_alert(visit, name),
         _legend(scorers, language),
         html.Div(charts, className="charts"),
         _score_table(table, language),

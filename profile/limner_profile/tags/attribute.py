@@ -69,7 +69,9 @@ class Attribute(Tag):
         return "number" if self.as_ == "age" else schema.attributes[self.attribute]
 
     def default_title(self) -> Title:
-        """The attribute's name."""
+        """The attribute's name, or age."""
+        if self.as_ == "age":
+            return Title(en="age", zh="年龄")
         return Title(en=self.attribute.replace("_", " "))
 
     def default_unit(self) -> Title | None:

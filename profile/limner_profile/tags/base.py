@@ -240,8 +240,13 @@ class EventTag(Tag):
         return []
 
     def acts_words(self, language: str) -> str:
-        """The events in words, for titles: names joined, with the window."""
+        """The events in words, for titles: names joined, with the filter and the window.
+
+        The filter must be told: "days since the last delivery" would say the opposite of what the last *late* one means.
+        """
         names = "/".join(self.events)
+        if self.where is not None:
+            names += f"（{self.where.to_text()}）" if language == "zh" else f" where {self.where.to_text()}"
         if self.window == "all":
             return names
         amount, unit = self.window[:-1], self.window[-1]

@@ -17,8 +17,8 @@ from limner_profile.workspace import Schema
 class Share(EventTag):
     """The events that fulfil `part`, divided by all that fulfil `where`: 0 to 1, of the count or of the sum of `of`.
 
-    Unknown where there is nothing to divide by. With `of: amount` and `part: amount >= 100` this is the
-    large-purchase spend share.
+    Unknown where there is nothing to divide by, and where negative amounts take the ratio out of 0 to 1. With
+    `of: amount` and `part: amount >= 100` this is the large-purchase spend share.
     """
 
     kind: Literal["share"]
@@ -54,7 +54,10 @@ class Share(EventTag):
         whole = scope.aggregate(self._measure(), among)
         part = scope.aggregate(self._measure(), condition)
         upper = as_number(exp.Coalesce(this=part, expressions=[exp.Literal.number(0)]))
-        return exp.Div(this=upper, expression=exp.Nullif(this=whole, expression=exp.Literal.number(0)))
+        share = exp.Div(this=upper, expression=exp.Nullif(this=whole, expression=exp.Literal.number(0)))
+        # Refunds and other negative amounts can take a ratio out of 0 to 1, where it is no share of anything.
+        within = exp.Between(this=exp.Paren(this=share), low=exp.Literal.number(0), high=exp.Literal.number(1))
+        return exp.Case(ifs=[exp.If(this=within, true=share.copy())])
 
     def _measure(self) -> exp.Expr:
         return exp.Sum(this=as_number(event_column(self.of))) if self.of else count_rows()
@@ -63,7 +66,7 @@ class Share(EventTag):
         """The part of what."""
         what = f"{self.of} of " if self.of else ""
         return Title(
-            en=f"share of {what}{self.acts_words('en')} where {self.part.to_text()}",
+            en=f"share of {what}{self.acts_words('en')} with {self.part.to_text()}",
             zh=f"{self.acts_words('zh')}占比（{self.part.to_text()}）",
         )
 

@@ -68,6 +68,12 @@ def build(
     progress = TerminalProgress()
     built = work.build(project, as_of, progress)
     rejected = sum(entry.rejected for entry in built.ingested)
+    for entry in built.ingested:
+        if entry.rejected > 0.05 * (entry.rows + entry.duplicates + entry.rejected):
+            share = entry.rejected / (entry.rows + entry.duplicates + entry.rejected)
+            progress.warn(
+                f"{share:.0%} of the rows of {entry.source!r} could not be read: is it UTF-8, and are the columns mapped right?"
+            )
     if rejected:
         progress.warn(f'{rejected:,} rows could not be read: limner sql "select * from rejects"')
     content = {

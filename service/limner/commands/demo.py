@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,15 +44,10 @@ def demo(
             )
         )
     target = directory or Path(f"limner-demo-{data}")
-    if target.is_dir() and any(target.iterdir()) and not (target / "limner.yaml").exists():
-        raise RefusedError(
-            Issue(
-                "folder-in-use",
-                str(target),
-                "the folder holds something else",
-                "name an empty or new folder with --dir",
-            )
-        )
+    if not no_serve:
+        from limner.server import check_port
+
+        check_port("127.0.0.1", port)
     output, progress = console(), TerminalProgress()
     with progress.step(f"make a workspace in {target}"):
         make_workspace("grocery" if data == "grocery" else "reading", target)
@@ -94,13 +90,14 @@ def demo(
             "SELECT user_id FROM scores WHERE scenario = ? ORDER BY score DESC, user_id LIMIT 1", [scenario]
         )
     output.print("\n[bold]Type next:[/]")
+    where = shlex.quote(str(target))
     for command in (
-        f"limner profile show {user} --dir {target}",
-        f"limner profile why {user} {scenario} --dir {target}",
-        f"limner segments compare {segment.name} --dir {target}",
-        f"limner insights list --dropped --dir {target}",
-        f'limner sql "select count(*), avg({scenario}_score) from profiles" --dir {target}',
-        f"limner serve --dir {target} --port {port}",
+        f"limner profile show {user} --dir {where}",
+        f"limner profile why {user} {scenario} --dir {where}",
+        f"limner segments compare {segment.name} --dir {where}",
+        f"limner insights list --dropped --dir {where}",
+        f'limner sql "select count(*), avg({scenario}_score) from profiles" --dir {where}',
+        f"limner serve --dir {where} --port {port}",
     ):
         output.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
     if not no_serve:

@@ -81,7 +81,8 @@ def evaluate(
     style: Style = "table",
 ) -> None:
     """Show the evaluation of the model in use beside its baselines, all on the later hold-out."""
-    from limner.output import print_rows
+    from limner.cards import compact_evaluation
+    from limner.output import Format, print_rows
     from limner_profile.errors import Issue, RefusedError
     from limner_segments.scoring.shelf import take_model
 
@@ -95,4 +96,7 @@ def evaluate(
                 "not-trained", "", f"the scenario {name!r} is not trained yet", f"run 'limner scenarios train {name}'"
             )
         )
+    if chosen is Format.table:
+        print_rows(compact_evaluation(trained.evaluation_rows), chosen)
+        return
     print_rows(list(trained.evaluation_rows), chosen, ["scenario", "scorer", "metric", "k", "value", "low", "high"])

@@ -39,7 +39,8 @@ def list_segments(directory: Dir = Path("."), style: Style = "table") -> None:
             measured = measure_audience(snapshot, named.condition)
             row = {"name": name, "title": named.title("en"), "size": measured.size, "share": round(measured.share, 4)}
             rows.append({**row, "condition": named.condition.to_text(), "where": named.place})
-    print_rows(rows, chosen, ["name", "title", "size", "share", "condition", "where"])
+    columns = ["name", "title", "size", "share", "condition", "where"]
+    print_rows(rows, chosen, columns[:-1] if chosen.value == "table" else columns)
 
 
 @app.command("show")

@@ -31,7 +31,9 @@ def list_tags(directory: Dir = Path("."), style: Style = "table") -> None:
         }
         for name, tag in project.catalog.tags.items()
     ]  # fmt: skip
-    print_rows(rows, chosen, ["name", "kind", "type", "title", "unit", "window", "coverage", "where"])
+    columns = ["name", "kind", "type", "title", "unit", "window", "coverage", "where"]
+    # A terminal has no room for the place in the files; scripts get it.
+    print_rows(rows, chosen, columns[:-1] if chosen.value == "table" else columns)
 
 
 @app.command("sql")
