@@ -33,12 +33,13 @@ def pages() -> dict[str, str]:
 
 def field_table(model: type[BaseModel], leave_out: frozenset[str] = frozenset({"kind"})) -> str:
     """A Markdown table of a model's fields."""
-    lines = ["| field | type | default |", "| --- | --- | --- |"]
+    lines = ["| field | type | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in model.model_fields.items():
         if name in leave_out:
             continue
         default = "required" if field.is_required() else f"`{plain(field.get_default(call_default_factory=True))}`"
-        lines.append(f"| `{field.alias or name}` | {type_words(field.annotation)} | {default} |")
+        meaning = (field.description or "").replace("|", "\\|")
+        lines.append(f"| `{field.alias or name}` | {type_words(field.annotation)} | {default} | {meaning} |")
     return "\n".join(lines)
 
 

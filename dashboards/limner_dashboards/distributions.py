@@ -1,6 +1,7 @@
 """Aggregates for the overview, computed in DuckDB: how users spread over the values of a tag, and over the scores.
 
-Groups below the smallest size allowed go into "other"; a number's bands and the bins of scores into their neighbour. Imports floors 1 and 2 and the charts' rows.
+Groups below the smallest size allowed go into "other"; bands of a number and bins of scores into their neighbour.
+Imports floors 1 and 2 and the charts' rows.
 """
 
 from __future__ import annotations

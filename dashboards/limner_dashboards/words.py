@@ -31,7 +31,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "of": ("of", "/"),
     "who": ("Who the users are", "用户画像"),
     "who_hint": (
-        "Share of all users. Numbers are cut near their quantiles. Groups below {min_group} users go into “other”, bands of numbers into their neighbour.",
+        "Share of all users. Numbers are cut near their quantiles. Groups below {min_group} users go into “other”, "
+        "bands of numbers into their neighbour.",
         "占全部用户的比例。数值约按分位数分段。少于 {min_group} 人的组并入“其他”，数值段并入相邻段。",
     ),
     "choose_tags": ("Tags shown", "显示的标签"),

@@ -26,7 +26,8 @@ Location = tuple[str | int, ...]
 class Definition(BaseModel):
     """The base of everything that a user writes in YAML: frozen, and closed to unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A string under a field is its description, and stands in the reference pages.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     # Fields that say what a thing is called, and decide nothing.
     WORDING: ClassVar[frozenset[str]] = frozenset({"title", "description", "owner", "unit", "values"})

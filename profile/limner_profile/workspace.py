@@ -34,23 +34,32 @@ class Settings(Definition):
     """Limits and habits of a workspace; each has a default that suits most."""
 
     as_of: str | None = None
+    """The instant of knowledge of a build, exclusive, as `2025-12-31`. By default the midnight after the last event."""
     language: str = Field(default="en", pattern="^(en|zh)$")
-    min_group: int = Field(
-        default=10, ge=1, description="counts of groups smaller than this are not shown in shared views"
-    )
-    min_export: int = Field(default=50, ge=1, description="audiences smaller than this are not exported")
+    """The language of cards and sentences where nobody asks for another: en or zh."""
+    min_group: int = Field(default=10, ge=1)
+    """Counts of smaller groups are not shown in comparisons and charts."""
+    min_export: int = Field(default=50, ge=1)
+    """Smaller audiences are not exported."""
     keep_snapshots: int = Field(default=10, ge=1)
+    """How many snapshots are kept; older ones are deleted after a build."""
     currency: str = ""
+    """The currency of amounts, for titles."""
 
 
 class WorkspaceConfig(Definition):
     """What limner.yaml holds."""
 
     name: str
+    """A short name for the workspace."""
     title: str = ""
+    """A title for people."""
     timezone: ZoneName
+    """Where days begin and times without an offset are read: an IANA name such as Asia/Shanghai."""
     sources: dict[str, Source] = Field(min_length=1)
+    """The sources by name: letters, digits and underscores."""
     settings: Settings = Settings()
+    """Limits and habits."""
 
     @field_validator("sources")
     @classmethod

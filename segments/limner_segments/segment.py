@@ -35,10 +35,15 @@ class Segment(Definition):
     """The rules of an audience: a condition on tags, and who wants it for what."""
 
     where: Where
+    """Who belongs to it: a condition on tags."""
     title: Title | None = None
+    """A title for people."""
     purpose: str = ""
+    """What the audience is wanted for."""
     owner: str = ""
+    """Who answers for it."""
     origin: Origin | None = None
+    """Where a segment that was saved from a card comes from; written by Limner."""
 
 
 @dataclass(frozen=True)

@@ -36,15 +36,20 @@ class Cutoffs(Definition):
     """How many past cutoffs to train on, besides the newest, which is held out; and how far apart they lie."""
 
     training: int = Field(default=3, ge=1, le=24)
+    """At most so many cutoffs to train on; those with too little history before them are left out."""
     every: Length = "30d"
+    """How far apart the training cutoffs lie."""
     history: Length = "60d"
+    """How much data must lie before a training cutoff. Twice (gap + label_window) plus this is the least that a scenario needs."""
 
 
 class AllowedTags(Definition):
     """Which tags the scorer may see: all but `exclude`, or only `include`."""
 
     include: tuple[str, ...] = ()
+    """Only these tags; empty for all."""
     exclude: tuple[str, ...] = ()
+    """All but these tags."""
 
 
 class Scenario(Definition):
@@ -54,16 +59,27 @@ class Scenario(Definition):
     """
 
     title: Title
+    """A title for people."""
     population: Where
+    """Who may have the outcome: a condition on tags, as of each cutoff."""
     outcome: AnyOutcome
+    """What may happen to them in the label window."""
     gap: Length = "0d"
+    """A pause between what the scorer sees and where the outcome is looked for: `[as_of + gap, as_of + gap + label_window)`."""
     label_window: Length
+    """How long the outcome is looked for, as `30d`."""
     cutoffs: Cutoffs = Cutoffs()
+    """At which past days training rows are taken."""
     tags: AllowedTags = AllowedTags()
+    """Which tags the scorer may see."""
     sensitive_tags: bool = False
+    """Whether it may see tags marked as sensitive."""
     trust: tuple[str, ...] = ()
+    """Attributes that are known to have been known at the cutoff: a leakage alarm only warns of them."""
     description: str = ""
+    """What the scenario is for."""
     owner: str = ""
+    """Who answers for it."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,11 @@ class Outcome(Definition):
 
     kind: str
     title: Title
+    """The words that complete «likely to …», such as `lapse`."""
     event: str | tuple[str, ...]
+    """The event, or a list of events, that counts."""
     where: Where | None = None
+    """Which of those events count: a condition on their fields."""
 
     EXAMPLES: ClassVar[tuple[Example, ...]] = ()
 
