@@ -45,7 +45,8 @@ TAGS_TABLE = table(
         ("unit_en", "VARCHAR", "Unit in English, empty for none"),
         ("unit_zh", "VARCHAR", "Unit in Chinese, empty for none"),
         ("window_text", "VARCHAR", "The window before as_of, such as 30d; empty for none"),
-        ("sensitivity", "VARCHAR", "none, sensitive or proxy"),
+        ("sensitivity", "VARCHAR", "none, sensitive or proxy: the strongest of the tag and of those that it refers to"),
+        ("freshness", "VARCHAR", "How old the newest data behind it may be, such as 2d; empty for no limit"),
         ("definition", "VARCHAR", "The definition as JSON"),
         ("definition_hash", "VARCHAR", "Twelve hex digits that change with what the definition computes"),
         ("users", "BIGINT", "How many users have a value"),
@@ -169,7 +170,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
             f', CAST(NULL AS DOUBLE) AS "{name}"' for name, tag in catalog.tags.items() if tag.definition is None
         )
         columns = "".join(
-            f", {_typed(name, catalog[name].type, tag.INTEGER)}" for name, tag in catalog.computed.items()
+            f", {_typed(name, catalog[name].type, tag.whole_numbers)}" for name, tag in catalog.computed.items()
         )
         connection.execute(
             f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query}) ORDER BY user_id"
@@ -218,7 +219,8 @@ def _write_tags(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None
                 "unit_en": tag.unit.en if tag.unit else "",
                 "unit_zh": tag.unit.of("zh") if tag.unit else "",
                 "window_text": definition.window_text if definition else "",
-                "sensitivity": definition.sensitivity if definition else "none",
+                "sensitivity": tag.sensitivity,
+                "freshness": (definition.freshness or "") if definition else "",
                 "definition": tag.definition_json,
                 "definition_hash": tag.definition_hash,
                 "users": users,

@@ -131,10 +131,8 @@ def _cutoff_query(
     workspace: Workspace, catalog: Catalog, named: NamedScenario, tags: Sequence[str], cutoff: datetime
 ) -> str:
     scenario = named.scenario
-    needed = [name for name in catalog.computed if name in {*tags, *scenario.population.fields()}]
-    profiles = compile_profiles(
-        {name: catalog.computed[name] for name in needed}, cutoff, workspace.timezone, workspace.schema
-    )
+    needed = catalog.closure({*tags, *scenario.population.fields()})
+    profiles = compile_profiles(needed, cutoff, workspace.timezone, workspace.schema)
     start = add_days(cutoff, days_of(scenario.gap), workspace.timezone)
     end = add_days(start, days_of(scenario.label_window), workspace.timezone)
     acts = exp.Coalesce(this=exp.column("acts", table="later"), expressions=[exp.Literal.number(0)])
