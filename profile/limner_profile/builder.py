@@ -120,6 +120,12 @@ def attach_events(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
         connection.execute(f"CREATE OR REPLACE TEMP VIEW events AS SELECT {columns} FROM {_files(workspace, events)}")
 
 
+def attach_files(connection: duckdb.DuckDBPyConnection, workspace: Workspace, catalog: Catalog) -> None:
+    """Create the temporary relations of the tags that read files of their own; raises RefusedError for what is in them."""
+    for name, tag in catalog.computed.items():
+        tag.attach(connection, workspace.root, catalog[name].where)
+
+
 def _in_use(workspace: Workspace) -> list[Ingested]:
     """What was ingested of the sources that limner.yaml names today; raises RefusedError where nothing was."""
     entries = [entry for entry in read_ingested(workspace) if entry.source in workspace.config.sources]
@@ -153,7 +159,7 @@ def _files(workspace: Workspace, entries: Sequence[Ingested]) -> str:
 
 
 def profile_query(tags: Mapping[str, Tag], as_of: datetime, workspace: Workspace) -> str:
-    """The DuckDB SQL for profiles, over the relations that `attach_sources` makes."""
+    """The DuckDB SQL for profiles, over the relations that `attach_sources` and `attach_files` make."""
     return compile_profiles(tags, as_of, workspace.timezone, workspace.schema).sql(dialect="duckdb", pretty=True)
 
 
@@ -164,6 +170,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     """
     connection = writer.connection
     attach_sources(connection, workspace)
+    attach_files(connection, workspace, catalog)
     with writer.run("profiles", f"{len(catalog.computed)} tags") as count:
         query = profile_query(catalog.computed, writer.as_of, workspace)
         empty = "".join(

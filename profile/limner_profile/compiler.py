@@ -1,7 +1,8 @@
 """The compiler: tags and an as_of in, one SQL query out. Pure: no clock, no connection, no logging.
 
-The query reads the relations `events` and `users_<source>` and gives a row a user: `user_id`, then a column a
-tag. Algebraic aggregates share one pass over the events; each top value has its own. Tags of tags follow in stages.
+The query reads the relations `events`, `users_<source>` and those of imported files, and gives a row a user:
+`user_id`, then a column a tag. Algebraic aggregates share one pass over the events; each top value has its own.
+Tags of tags follow in stages.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ def _from_sources(scope: Scope, tags: Mapping[str, Tag]) -> tuple[dict[str, exp.
     query = query.from_("known")
     for source in sorted(scope.sources_seen):
         query = query.join(_users(source), on=_same_user(f"users_{source}"), join_type="left")
+    for relation in sorted(scope.imported_seen):
+        query = query.join(relation, on=_same_user(relation), join_type="left")
     if scope.aggregates:
         query = query.join("acts", on=_same_user("acts"), join_type="left")
     for index in range(len(scope.tops)):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
+import duckdb
 from pydantic import Field, FiniteFloat
 from sqlglot import exp
 
@@ -63,6 +64,7 @@ class Scope:
     windows: dict[str, exp.Expr] = field(default_factory=dict)
     events_seen: set[str] = field(default_factory=set)
     sources_seen: set[str] = field(default_factory=set)
+    imported_seen: set[str] = field(default_factory=set)
 
     def acts(self, events: Sequence[str], where: Predicate | None, window: str, *, before: bool = False) -> exp.Expr:
         """The condition on a row of events: one of these names, inside the window, and fulfilling the filter.
@@ -186,6 +188,11 @@ class Scope:
         self.sources_seen.add(source)
         return exp.column(name, table=f"users_{source}", quoted=True)
 
+    def imported(self, relation: str) -> exp.Column:
+        """The column `value` of a relation with a row a user that a kind attaches itself."""
+        self.imported_seen.add(relation)
+        return exp.column("value", table=relation)
+
     def local_day(self, moment: exp.Expr) -> exp.Expr:
         """The local calendar day of a UTC instant."""
         utc = exp.AtTimeZone(this=moment, zone=exp.Literal.string("UTC"))
@@ -298,6 +305,9 @@ class Tag(Definition):
     def check_files(self, root: Path) -> list[tuple[str, Issue]]:
         """What is wrong with the files that it reads, whose paths are relative to `root`, each with its field."""
         return []
+
+    def attach(self, connection: duckdb.DuckDBPyConnection, root: Path, where: str) -> None:
+        """Create the relations that the value needs besides events and users; `where` places the definition."""
 
     def check_default(self, kind: FieldType) -> list[tuple[Location, Issue]]:
         """An issue where `default` is no value of the tag's type."""

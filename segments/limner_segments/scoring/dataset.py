@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import exp
 
-from limner_profile.builder import attach_sources
+from limner_profile.builder import attach_files, attach_sources
 from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError
@@ -91,6 +91,7 @@ def build_dataset(
     with duckdb.connect() as connection:
         connection.execute("SET threads = 2")
         attach_sources(connection, workspace)
+        attach_files(connection, workspace, catalog)
         first, _ = data_span(connection)
         schedule = plan_cutoffs(named.scenario, first, end, workspace.timezone)
         frames: list[pd.DataFrame] = []
