@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import FiniteFloat, model_validator
 from sqlglot import exp
 
 from limner_profile.definitions import Location, Title
@@ -33,8 +33,8 @@ class Band(Tag):
 
     kind: Literal["band"]
     of: str
-    cuts: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)] | None = None
-    quantiles: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)] | None = None
+    cuts: tuple[FiniteFloat, ...] = ()
+    quantiles: tuple[FiniteFloat, ...] = ()
     labels: tuple[str, ...] = ()
 
     EXAMPLES: ClassVar[tuple[Example, ...]] = (
@@ -65,10 +65,12 @@ class Band(Tag):
 
     @model_validator(mode="after")
     def _has_bands(self) -> Band:
-        if (self.cuts is None) == (self.quantiles is None):
+        if bool(self.cuts) == bool(self.quantiles):
             raise ValueError("a band needs either 'cuts' or 'quantiles' | such as cuts: [18, 30] or quantiles: [0.5]")
         if any(lower >= upper for lower, upper in pairwise(self.edges)):
             raise ValueError("the cuts must rise | write the lowest first, and each once")
+        if any(not 0 < share < 1 for share in self.quantiles):
+            raise ValueError("quantiles are shares of the users, above 0 and below 1 | such as quantiles: [0.25, 0.5]")
         if self.labels and len(self.labels) != len(self.edges) + 1:
             message = (
                 f"{len(self.edges)} cuts make {len(self.edges) + 1} bands, and there are {len(self.labels)} labels"
@@ -81,7 +83,7 @@ class Band(Tag):
     @property
     def edges(self) -> tuple[float, ...]:
         """The cuts or the quantiles."""
-        return self.cuts or self.quantiles or ()
+        return self.cuts or self.quantiles
 
     @property
     def bands(self) -> tuple[str, ...]:

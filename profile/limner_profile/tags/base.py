@@ -7,6 +7,7 @@ Imports definitions, predicates and windows; pure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 import duckdb
-from pydantic import Field, FiniteFloat
+from pydantic import BeforeValidator, Field
 from sqlglot import exp
 
 from limner_profile.definitions import Definition, Location, Title
@@ -244,6 +245,16 @@ def count_rows() -> exp.Expr:
     return exp.Count(this=exp.Star())
 
 
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError("expected one number, text, true or false")
+    return value
+
+
+# One value of a tag, as YAML gives it; told apart before pydantic tries each type, so that there is one complaint.
+Scalar = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
+
+
 class Tag(Definition):
     """What every tag has, whatever its kind."""
 
@@ -254,7 +265,7 @@ class Tag(Definition):
     unit: Title | None = None
     sensitivity: Literal["none", "sensitive", "proxy"] = "none"
     values: dict[str, Title] = Field(default={}, description="titles of the values of a category")
-    default: bool | int | FiniteFloat | str | None = None
+    default: Scalar | None = None
     freshness: Span | None = None
 
     # A limit decides nothing about the values.

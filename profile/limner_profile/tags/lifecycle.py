@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 from sqlglot import exp
@@ -55,12 +55,13 @@ class Stage(Definition):
 class Lifecycle(Tag):
     """The first of the `stages` whose condition on other tags holds; unknown (or `default`) where none does.
 
+    Each stage has a `name` and, in `where`, its condition.
     The usual stages, potential, new, active, at_risk, lapsed and recalled, have titles in both languages; other names
     are as good, and get theirs in `values`. A user without events gets what the conditions say of zeros and unknowns.
     """
 
     kind: Literal["lifecycle"]
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    stages: tuple[Stage, ...]
 
     EXAMPLES: ClassVar[tuple[Example, ...]] = (
         Example(
@@ -84,7 +85,9 @@ class Lifecycle(Tag):
     )
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Lifecycle:
+    def _has_stages(self) -> Lifecycle:
+        if not self.stages:
+            raise ValueError("a lifecycle needs at least one stage | such as {name: new, where: order_count = 1}")
         names = [stage.name for stage in self.stages]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:

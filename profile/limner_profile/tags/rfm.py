@@ -64,8 +64,8 @@ class Rfm(Tag):
 
     High is, of frequency and monetary, at or above the cut-off; of recency at or below, since a shorter gap is better.
     `cut: mean` cuts at the mean of the users who have all three; `cut: quantile` where at least the share `quantile`
-    of them is worse, equal values on one side; `cut: custom` at `cuts`. Unknown for a user of whom one of the three is
-    unknown, as recency is without any purchase.
+    of them is worse, equal values on one side; `cut: custom` at the three of `cuts`, in the units of
+    the tags. Unknown for a user of whom one of the three is unknown, as recency is without any purchase.
     """
 
     kind: Literal["rfm"]

@@ -47,6 +47,7 @@ def _parsed(text: str) -> exp.Expr:
         statements = sqlglot.parse(f"SELECT {text}", dialect="duckdb")
     except (SqlglotError, RecursionError) as error:
         cause = str(error).splitlines()[0].split(". Line")[0]
+        cause = "it is not complete" if "Required keyword" in cause else cause
         raise ValueError(f"this is no SQL expression: {cause} | such as spend / order_count") from None
     select = statements[0] if len(statements) == 1 else None
     if not isinstance(select, exp.Select) or len(select.expressions) != 1:
