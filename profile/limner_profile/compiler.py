@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from limner_profile.dependencies import stages_of
 from limner_profile.tags.base import Scope, Tag, event_column, instant
+from limner_profile.tags.defaults import default_sql
 from limner_profile.workspace import Schema
 
 
@@ -83,8 +84,10 @@ def _staged(scope: Scope) -> exp.Expr:
 
 
 def _value(name: str, tag: Tag, scope: Scope) -> exp.Expr:
-    value, default = tag.value(scope), tag.default_sql(scope.types[name])
-    return value if default is None else exp.Coalesce(this=value, expressions=[default])
+    value = tag.value(scope)
+    if tag.default is None:
+        return value
+    return exp.Coalesce(this=value, expressions=[default_sql(tag.default, scope.types[name])])
 
 
 def _users(source: str) -> exp.Table:

@@ -7,7 +7,6 @@ Imports definitions, predicates and windows; pure.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 import duckdb
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from sqlglot import exp
 
 from limner_profile.definitions import Definition, Location, Title
@@ -25,6 +24,7 @@ from limner_profile.predicates.base import Predicate, unknown_field_issue
 from limner_profile.predicates.where import Where
 from limner_profile.registry import Registry
 from limner_profile.sources import FieldType
+from limner_profile.tags.defaults import Scalar, default_issue
 from limner_profile.windows import Span, Window, window_start
 from limner_profile.workspace import Schema
 
@@ -245,16 +245,6 @@ def count_rows() -> exp.Expr:
     return exp.Count(this=exp.Star())
 
 
-def _scalar(value: Any) -> Any:
-    if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueError("expected one number, text, true or false")
-    return value
-
-
-# One value of a tag, as YAML gives it; told apart before pydantic tries each type, so that there is one complaint.
-Scalar = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
-
-
 class Tag(Definition):
     """What every tag has, whatever its kind."""
 
@@ -322,52 +312,13 @@ class Tag(Definition):
 
     def check_default(self, kind: FieldType) -> list[tuple[Location, Issue]]:
         """An issue where `default` is no value of the tag's type."""
-        if self.default is None or _fits(self.default, kind, self.whole_numbers):
-            return []
-        thing = "whole number" if kind == "number" and self.whole_numbers else kind
-        message = f"'default': the tag is a {thing}, and {self.default!r} is none"
-        return [(("default",), Issue("wrong-type", "", message, _EXAMPLE_OF[kind]))]
-
-    def default_sql(self, kind: FieldType) -> exp.Expr | None:
-        """The default as a literal of the tag's type, None where there is none."""
-        if self.default is None:
-            return None
-        if kind == "number":
-            return exp.Literal.number(self.default)
-        if kind == "boolean":
-            return exp.Boolean(this=self.default)
-        text = exp.Literal.string(str(self.default))
-        if kind == "category":
-            return text
-        return exp.Cast(this=text, to=exp.DataType.build("date" if kind == "date" else "timestamp"))
+        issue = None if self.default is None else default_issue(self.default, kind, self.whole_numbers)
+        return [(("default",), issue)] if issue else []
 
     @property
     def window_text(self) -> str:
         """The window as written, empty for a kind without one."""
         return str(getattr(self, "window", ""))
-
-
-_EXAMPLE_OF: Mapping[FieldType, str] = {
-    "number": "write a number without quotes, such as 0",
-    "category": "write a text, such as none",
-    "boolean": "write true or false",
-    "date": "write a day, such as 2025-12-31",
-    "time": "write an instant in UTC, such as 2025-12-31 08:00:00",
-}
-
-
-def _fits(value: bool | float | str, kind: FieldType, whole: bool) -> bool:
-    if kind == "boolean":
-        return isinstance(value, bool)
-    if kind == "number":
-        return isinstance(value, int | float) and not isinstance(value, bool) and (not whole or value == int(value))
-    if not isinstance(value, str) or kind == "category":
-        return isinstance(value, str)
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return moment.tzinfo is None and (kind == "time" or len(value) == len("2025-12-31"))
 
 
 def check_reference(
