@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import limner_profile.tags as tag_modules
@@ -38,7 +39,7 @@ class CatalogTag:
     values: Mapping[str, Title] = field(default_factory=dict)
     parents: tuple[CatalogTag, ...] = ()
 
-    @property
+    @cached_property
     def provable(self) -> bool:
         """Whether the value at a past as_of is computed from events before it, so cannot know the future.
 
@@ -47,7 +48,7 @@ class CatalogTag:
         own = self.definition is not None and self.definition.PROVABLE
         return own and all(parent.provable for parent in self.parents)
 
-    @property
+    @cached_property
     def sensitivity(self) -> Literal["none", "sensitive", "proxy"]:
         """The strongest sensitivity of the tag and of what it refers to: an age band tells as much as an age."""
         own = self.definition.sensitivity if self.definition else "none"
@@ -62,7 +63,7 @@ class CatalogTag:
         )
         return json.dumps(content, ensure_ascii=False, sort_keys=True)
 
-    @property
+    @cached_property
     def definition_hash(self) -> str:
         """Twelve hex digits that change with what the definition computes; titles and the like do not count.
 

@@ -123,14 +123,16 @@ class Imported(Tag):
             raise RefusedError(
                 Issue("unreadable-file", where, f"{self.path} cannot be read: {first}", "is it what its name says?")
             ) from None
-        for code, query, hint in (
-            ("wrong-type", f"SELECT raw, user_id FROM {self.relation} WHERE wrong ORDER BY user_id LIMIT 1",
-             f"correct the file, or say another 'type' than {self.type}"),
-            ("duplicate-user", f"SELECT count(*), user_id FROM {self.relation} GROUP BY user_id HAVING count(*) > 1 "
-             "ORDER BY user_id LIMIT 1", "a file of values has one row a user"),
-        ):  # fmt: skip
-            found = connection.execute(query).fetchall()
-            if found:
-                what, who = found[0]
-                message = f"{what!r} is no {self.type}" if code == "wrong-type" else f"there are {what} rows"
-                raise RefusedError(Issue(code, where, f"{self.path}: {message}, for the user {who!r}", hint))
+        wrong = connection.execute(
+            f"SELECT raw, user_id FROM {self.relation} WHERE wrong ORDER BY user_id, raw LIMIT 1"
+        ).fetchall()
+        if wrong:
+            message = f"{self.path}: {wrong[0][0]!r} is no {self.type}, for the user {wrong[0][1]!r}"
+            hint = f"correct the file, or say another 'type' than {self.type}"
+            raise RefusedError(Issue("wrong-type", where, message, hint))
+        twice = connection.execute(
+            f"SELECT user_id, count(*) FROM {self.relation} GROUP BY user_id HAVING count(*) > 1 ORDER BY user_id LIMIT 1"
+        ).fetchall()
+        if twice:
+            message = f"{self.path}: there are {twice[0][1]} rows, for the user {twice[0][0]!r}"
+            raise RefusedError(Issue("duplicate-user", where, message, "a file of values has one row a user"))

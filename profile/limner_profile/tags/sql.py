@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
@@ -52,7 +53,7 @@ def _parsed(text: str) -> exp.Expr:
     select = statements[0] if len(statements) == 1 else None
     if not isinstance(select, exp.Select) or len(select.expressions) != 1:
         raise ValueError("one expression is expected, without SELECT or ';' | such as spend / order_count")
-    if any(value for name, value in select.args.items() if name not in ("expressions", "kind")):
+    if any(value for name, value in select.args.items() if name != "expressions"):
         raise ValueError("an expression over tags has no FROM, WHERE and the like | queries are not allowed here")
     tree: exp.Expr = select.expressions[0]
     nodes = list(tree.walk())
@@ -77,9 +78,9 @@ Expression = Annotated[str, AfterValidator(_check_expression)]
 class Sql(Tag):
     """The value of an `expression` over other tags, in SQL; `type` says what it gives, a number unless stated.
 
-    Operators, comparisons, `case` and a list of functions are allowed; queries are not there yet. What cannot be computed is
-    unknown: a division by zero, the logarithm or root of a number that has none, most things with an unknown value. For a
-    user without events it follows from what the tags give.
+    Operators, comparisons, `case` and a list of functions are allowed; queries are not there yet. What cannot be computed
+    is unknown: a division by zero, the logarithm or root of a number that has none, what no number can hold, and most
+    things with an unknown value. For a user without events it follows from what the tags give.
     """
 
     kind: Literal["sql"]
@@ -128,7 +129,13 @@ class Sql(Tag):
 
     def value(self, scope: Scope) -> exp.Expr:
         """The expression with each tag's column, and with guards where SQL would fail on a row."""
-        return _guarded(self.tree, scope.tag, scope.types)
+        value = _guarded(self.tree, scope.tag, scope.types)
+        if self.type != "number":
+            return value
+        # No infinity and no NaN, which is above all numbers in DuckDB and Spark alike.
+        low, high = (as_number(exp.Literal.number(limit)) for limit in (-sys.float_info.max, sys.float_info.max))
+        finite = exp.Between(this=value.copy(), low=low, high=high)
+        return exp.Case(ifs=[exp.If(this=finite, true=value)])
 
     def value_type(self, schema: Schema) -> FieldType:
         """As stated; `check_tags` finds a wrong statement."""

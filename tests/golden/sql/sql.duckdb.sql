@@ -33,8 +33,14 @@ SELECT
   stage0.user_id,
   "stage0"."order_count",
   "stage0"."spend",
-  ROUND(
-    CAST("stage0"."spend" AS DOUBLE) / NULLIF(CAST("stage0"."order_count" AS DOUBLE), 0),
-    2
-  ) AS "tag"
+  CASE
+    WHEN ROUND(
+      CAST("stage0"."spend" AS DOUBLE) / NULLIF(CAST("stage0"."order_count" AS DOUBLE), 0),
+      2
+    ) BETWEEN CAST(-1.7976931348623157E+308 AS DOUBLE) AND CAST(1.7976931348623157e+308 AS DOUBLE)
+    THEN ROUND(
+      CAST("stage0"."spend" AS DOUBLE) / NULLIF(CAST("stage0"."order_count" AS DOUBLE), 0),
+      2
+    )
+  END AS "tag"
 FROM stage0
