@@ -251,7 +251,7 @@ def computed(connection: duckdb.DuckDBPyConnection, case: Case, *names_of: str) 
     return {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in cursor.fetchall()}
 
 
-@settings(max_examples=90, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases())
 def test_kinds_agree_with_the_oracle(connection: duckdb.DuckDBPyConnection, case: Case) -> None:
     assert computed(connection, case) == expected(case)

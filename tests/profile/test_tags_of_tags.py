@@ -63,6 +63,9 @@ TAGS = {
 }
 
 
+QUERY = compile_profiles(TAGS, datetime(2025, 3, 1, tzinfo=UTC), ZoneInfo("UTC"), SCHEMA).sql(dialect="duckdb")
+
+
 def share_below(value: float, values: Sequence[float]) -> float:
     return sum(other < value for other in values) / len(values)
 
@@ -134,19 +137,18 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 NUMBERS = st.none() | st.integers(-8, 16).map(lambda quarters: quarters / 4) | st.sampled_from((0.0, 1.0, 2.5, 3.0))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=12))
 def test_kinds_agree_with_the_oracle(connection: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
     connection.execute("CREATE OR REPLACE TABLE users_people (user_id VARCHAR, r DOUBLE, f DOUBLE, m DOUBLE)")
-    connection.executemany(
-        "INSERT INTO users_people VALUES (?, ?, ?, ?)", [[f"{n:03}", *row] for n, row in enumerate(rows)]
-    )
-    query = compile_profiles(TAGS, datetime(2025, 3, 1, tzinfo=UTC), ZoneInfo("UTC"), SCHEMA)
-    cursor = connection.execute(f"{query.sql(dialect='duckdb')} ORDER BY user_id")
+    marks = ", ".join(["(?, ?, ?, ?)"] * len(rows))
+    values = [value for number, row in enumerate(rows) for value in (f"{number:03}", *row)]
+    connection.execute(f"INSERT INTO users_people VALUES {marks}", values)
+    cursor = connection.execute(f"{QUERY} ORDER BY user_id")
     names = [column[0] for column in cursor.description or ()]
     assert names == ["user_id", *TAGS]
-    values = [dict(zip(names[1:], row[1:], strict=True)) for row in cursor.fetchall()]
-    for value, wanted in zip(values, expected(rows), strict=True):
+    found = [dict(zip(names[1:], row[1:], strict=True)) for row in cursor.fetchall()]
+    for value, wanted in zip(found, expected(rows), strict=True):
         assert value == {name: pytest.approx(it) if isinstance(it, float) else it for name, it in wanted.items()}
 
 
