@@ -101,6 +101,13 @@ def tags_page() -> str:
         field_table(Tag),
         "\nA window is `30d` (local days, ending at as_of), `24h` or `all`. `where` is a [condition](conditions.md) on the "
         "fields of events: `event`, `amount`, `source` and the properties that the source maps.\n",
+        "`default` is the value of users whose value would be unknown. `freshness` is how old the newest data behind the tag may "
+        "be; it is kept in the snapshot's table `tags`.\n",
+        "Some kinds compute a tag from other tags (`of`, `recency`, the conditions of `lifecycle`, …). They may refer to each "
+        "other in any order, but not in a circle, and not to scores, which are written after all tags. `limner check` names "
+        "each reference to a tag that is not there. Such a tag can be shown to have been known at a past as_of if all that it "
+        "refers to can, and is as sensitive as what it refers to. Means, quantiles and percentiles are over all users known "
+        "at as_of.\n",
     ]
     common = frozenset({*Tag.model_fields, "kind"})
     for word, kind in TAG_KINDS:
@@ -108,8 +115,13 @@ def tags_page() -> str:
         for number, example in enumerate(kind.EXAMPLES):
             definition = kind.model_validate(example.definition)
             as_of = datetime.fromisoformat(example.as_of).replace(tzinfo=UTC)
-            sql = compile_profiles({"example": definition}, as_of, ZoneInfo("UTC"), schema)
-            text = yaml.safe_dump({"example": dict(example.definition)}, allow_unicode=True, sort_keys=False).strip()
+            others = {name: TAG_KINDS.get(tag["kind"]).model_validate(tag) for name, tag in example.tags.items()}
+            sql = compile_profiles({**others, "example": definition}, as_of, ZoneInfo("UTC"), schema)
+            definitions = {
+                **{name: dict(tag) for name, tag in example.tags.items()},
+                "example": dict(example.definition),
+            }
+            text = yaml.safe_dump(definitions, allow_unicode=True, sort_keys=False).strip()
             given = ", ".join(
                 f"{user}: {json.dumps(value, ensure_ascii=False)}" for user, value in example.values.items()
             )

@@ -45,7 +45,8 @@ TAGS_TABLE = table(
         ("unit_en", "VARCHAR", "Unit in English, empty for none"),
         ("unit_zh", "VARCHAR", "Unit in Chinese, empty for none"),
         ("window_text", "VARCHAR", "The window before as_of, such as 30d; empty for none"),
-        ("sensitivity", "VARCHAR", "none, sensitive or proxy"),
+        ("sensitivity", "VARCHAR", "none, sensitive or proxy: the strongest of the tag and of those that it refers to"),
+        ("freshness", "VARCHAR", "How old the newest data behind it may be, such as 2d; empty for no limit"),
         ("definition", "VARCHAR", "The definition as JSON"),
         ("definition_hash", "VARCHAR", "Twelve hex digits that change with what the definition computes"),
         ("users", "BIGINT", "How many users have a value"),
@@ -119,6 +120,12 @@ def attach_events(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
         connection.execute(f"CREATE OR REPLACE TEMP VIEW events AS SELECT {columns} FROM {_files(workspace, events)}")
 
 
+def attach_files(connection: duckdb.DuckDBPyConnection, workspace: Workspace, catalog: Catalog) -> None:
+    """Create the temporary relations of the tags that read files of their own; raises RefusedError for what is in them."""
+    for name, tag in catalog.computed.items():
+        tag.attach(connection, workspace.root, catalog[name].where)
+
+
 def _in_use(workspace: Workspace) -> list[Ingested]:
     """What was ingested of the sources that limner.yaml names today; raises RefusedError where nothing was."""
     entries = [entry for entry in read_ingested(workspace) if entry.source in workspace.config.sources]
@@ -161,7 +168,7 @@ def event_names(workspace: Workspace) -> set[str]:
 
 
 def profile_query(tags: Mapping[str, Tag], as_of: datetime, workspace: Workspace) -> str:
-    """The DuckDB SQL for profiles, over the relations that `attach_sources` makes."""
+    """The DuckDB SQL for profiles, over the relations that `attach_sources` and `attach_files` make."""
     return compile_profiles(tags, as_of, workspace.timezone, workspace.schema).sql(dialect="duckdb", pretty=True)
 
 
@@ -172,13 +179,14 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     """
     connection = writer.connection
     attach_sources(connection, workspace)
+    attach_files(connection, workspace, catalog)
     with writer.run("profiles", f"{len(catalog.computed)} tags") as count:
         query = profile_query(catalog.computed, writer.as_of, workspace)
         empty = "".join(
             f', CAST(NULL AS DOUBLE) AS "{name}"' for name, tag in catalog.tags.items() if tag.definition is None
         )
         columns = "".join(
-            f", {_typed(name, catalog[name].type, tag.INTEGER)}" for name, tag in catalog.computed.items()
+            f", {_typed(name, catalog[name].type, tag.whole_numbers)}" for name, tag in catalog.computed.items()
         )
         connection.execute(
             f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query}) ORDER BY user_id"
@@ -227,7 +235,8 @@ def _write_tags(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None
                 "unit_en": tag.unit.en if tag.unit else "",
                 "unit_zh": tag.unit.of("zh") if tag.unit else "",
                 "window_text": definition.window_text if definition else "",
-                "sensitivity": definition.sensitivity if definition else "none",
+                "sensitivity": tag.sensitivity,
+                "freshness": (definition.freshness or "") if definition else "",
                 "definition": tag.definition_json,
                 "definition_hash": tag.definition_hash,
                 "users": users,

@@ -6,13 +6,16 @@ kind that is not compiled.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import limner_profile.tags as tag_modules
 from limner_profile.definitions import Document, Title, validate
+from limner_profile.dependencies import circles_of, closure_of, stages_of
 from limner_profile.errors import DefinitionError, Issue, did_you_mean
 from limner_profile.predicates.base import FieldWords
 from limner_profile.sources import FieldType
@@ -34,11 +37,23 @@ class CatalogTag:
     definition: Tag | None = None
     where: str = ""
     values: Mapping[str, Title] = field(default_factory=dict)
+    parents: tuple[CatalogTag, ...] = ()
 
-    @property
+    @cached_property
     def provable(self) -> bool:
-        """Whether the value at a past as_of is computed from events before it, so cannot know the future."""
-        return self.definition is not None and self.definition.PROVABLE
+        """Whether the value at a past as_of is computed from events before it, so cannot know the future.
+
+        A tag of tags is provable where all that it refers to is.
+        """
+        own = self.definition is not None and self.definition.PROVABLE
+        return own and all(parent.provable for parent in self.parents)
+
+    @cached_property
+    def sensitivity(self) -> Literal["none", "sensitive", "proxy"]:
+        """The strongest sensitivity of the tag and of what it refers to: an age band tells as much as an age."""
+        own = self.definition.sensitivity if self.definition else "none"
+        found = {own, *(parent.sensitivity for parent in self.parents)}
+        return "sensitive" if "sensitive" in found else "proxy" if "proxy" in found else "none"
 
     @property
     def definition_json(self) -> str:
@@ -48,10 +63,17 @@ class CatalogTag:
         )
         return json.dumps(content, ensure_ascii=False, sort_keys=True)
 
-    @property
+    @cached_property
     def definition_hash(self) -> str:
-        """Twelve hex digits that change with what the definition computes; titles and the like do not count."""
-        return self.definition.digest(wording=False) if self.definition else ""
+        """Twelve hex digits that change with what the definition computes; titles and the like do not count.
+
+        Those of a tag of tags change with the definitions that it refers to, too.
+        """
+        own = self.definition.digest(wording=False) if self.definition else ""
+        if not self.parents:
+            return own
+        text = " ".join([own, *(f"{parent.name}:{parent.definition_hash}" for parent in self.parents)])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -75,6 +97,19 @@ class Catalog:
     def computed(self) -> dict[str, Tag]:
         """The tags that are compiled from sources."""
         return {name: tag.definition for name, tag in self.tags.items() if tag.definition is not None}
+
+    @property
+    def references(self) -> dict[str, tuple[str, ...]]:
+        """What each computed tag refers to."""
+        return {name: tag.references() for name, tag in self.computed.items()}
+
+    def closure(self, names: Iterable[str]) -> dict[str, Tag]:
+        """The definitions that computing `names` takes: these tags and all that they refer to, in catalog order.
+
+        Names of tags that are not computed (scores) are passed over.
+        """
+        needed = closure_of(names, self.references)
+        return {name: tag for name, tag in self.computed.items() if name in needed}
 
     def with_tags(self, added: Iterable[CatalogTag]) -> Catalog:
         """This catalog with more tags, such as scores."""
@@ -102,17 +137,67 @@ def load_catalog(workspace: Workspace) -> Catalog:
 
 def read_catalog(workspace: Workspace, schema: Schema) -> tuple[Catalog, list[Issue]]:
     """The tags that are sound, and the issues of those that are not."""
-    tags: dict[str, CatalogTag] = {}
     found, issues = workspace.entries("tags", "tag")
+    sound: dict[str, _Read] = {}
     for entry in found:
-        tag, complaints = _read_tag(entry.name, entry.data, entry.document, schema)
+        definition, complaints = _read_tag(entry.name, entry.data, entry.document, schema)
+        if definition is not None and not complaints:
+            complaints = [
+                replace(issue, where=entry.document.where((entry.name, field_name)))
+                for field_name, issue in definition.check_files(workspace.root)
+            ]
         issues += complaints
-        if tag is not None:
-            tags[entry.name] = tag
-    return Catalog(tags), issues
+        if definition is not None and not complaints:
+            sound[entry.name] = _Read(definition, entry.document, definition.value_type(schema))
+    tags, complaints = _linked(sound, {entry.name for entry in found} - set(sound))
+    return Catalog(tags), issues + complaints
 
 
-def _read_tag(name: str, data: Any, document: Document, schema: Schema) -> tuple[CatalogTag | None, list[Issue]]:
+@dataclass(frozen=True)
+class _Read:
+    """A definition that is sound by itself, with the document that places it and the type of its values."""
+
+    definition: Tag
+    document: Document
+    type: FieldType
+
+
+def _linked(sound: Mapping[str, _Read], broken: Collection[str]) -> tuple[dict[str, CatalogTag], list[Issue]]:
+    """The tags whose references are sound, too, in the same order; and the issues of the references.
+
+    A tag that refers to a broken one is left out without an issue of its own: the broken one has its issue already.
+    """
+    types = {name: read.type for name, read in sound.items()}
+    references = {name: read.definition.references() for name, read in sound.items()}
+    issues: list[Issue] = []
+    bad = set(broken)
+    for circle in circles_of(references):
+        message = f"tags refer to each other: {' → '.join(circle)}"
+        hint = "a tag is computed from tags that do not need it: remove one of these references"
+        issues.append(Issue("tag-circle", sound[circle[0]].document.where((circle[0],)), message, hint))
+        bad.update(circle)
+    unsure = set(bad)
+    for name, read in sound.items():
+        found = read.definition.check_default(read.type)
+        if unsure.isdisjoint(references[name]):
+            found += read.definition.check_tags(types)
+        issues += [replace(issue, where=read.document.where((name, *place))) for place, issue in found]
+        if found:
+            bad.add(name)
+    while True:
+        dependants = {name for name, needed in references.items() if name not in bad and not bad.isdisjoint(needed)}
+        if not dependants:
+            break
+        bad |= dependants
+    tags: dict[str, CatalogTag] = {}
+    whole = {name: needed for name, needed in references.items() if name not in bad}
+    for stage in stages_of(whole):
+        for name in stage:
+            tags[name] = _catalog_tag(name, sound[name], tuple(tags[inner] for inner in whole[name]))
+    return {name: tags[name] for name in sound if name in tags}, issues
+
+
+def _read_tag(name: str, data: Any, document: Document, schema: Schema) -> tuple[Tag | None, list[Issue]]:
     kind = data.get("kind") if isinstance(data, dict) else None
     if not isinstance(kind, str) or kind not in TAG_KINDS.words():
         words = TAG_KINDS.words()
@@ -131,16 +216,19 @@ def _read_tag(name: str, data: Any, document: Document, schema: Schema) -> tuple
         return None, issues
     for field_name, issue in definition.check(schema):
         issues.append(replace(issue, where=document.where((name, field_name))))
-    if issues:
-        return None, issues
-    entry = CatalogTag(
+    return definition, issues
+
+
+def _catalog_tag(name: str, read: _Read, parents: tuple[CatalogTag, ...]) -> CatalogTag:
+    definition = read.definition
+    return CatalogTag(
         name,
-        kind,
-        definition.value_type(schema),
+        definition.kind,
+        read.type,
         definition.title or definition.default_title(),
         definition.unit or definition.default_unit(),
         definition,
-        document.where((name,)),
-        definition.values,
+        read.document.where((name,)),
+        {**definition.default_values(), **definition.values},
+        parents,
     )
-    return entry, []

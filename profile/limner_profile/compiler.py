@@ -1,7 +1,8 @@
 """The compiler: tags and an as_of in, one SQL query out. Pure: no clock, no connection, no logging.
 
-The query reads the relations `events` and `users_<source>` and gives a row a user: `user_id`, then a column a
-tag. Algebraic aggregates share one pass over the events; each top value has its own.
+The query reads the relations `events`, `users_<source>` and those of imported files, and gives a row a user:
+`user_id`, then a column a tag. Algebraic aggregates share one pass over the events; each top value has its own.
+Tags of tags follow in stages.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
+from limner_profile.dependencies import stages_of
 from limner_profile.tags.base import Scope, Tag, event_column, instant
+from limner_profile.tags.defaults import default_sql
 from limner_profile.workspace import Schema
 
 
@@ -20,28 +23,71 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
     """The query for the profiles as of an instant (exclusive): `user_id` and a column a tag, a row a user.
 
     A user is whom a source of users lists (from their `since` on, where it is mapped) or who has acted before.
+    Tags of tags come in stages: the relation `stage0` holds the tags computed from sources, `stage1` those that
+    refer to them, and so on. `tags` must hold what its members refer to.
     """
-    scope = Scope(as_of, timezone, schema)
-    values = {name: tag.value(scope) for name, tag in tags.items()}
+    types = {name: tag.value_type(schema) for name, tag in tags.items()}
+    scope = Scope(as_of, timezone, schema, types)
+    stages = stages_of({name: tag.references() for name, tag in tags.items()})
+    relations, query = _from_sources(scope, {name: tags[name] for name in stages[0]})
+    columns = list(stages[0])
+    for number, names in enumerate(stages[1:]):
+        scope.stage = f"stage{number}"
+        scope.windows.clear()
+        relations[scope.stage] = query
+        values = [exp.alias_(_value(name, tags[name], scope), name, quoted=True) for name in names]
+        earlier = [exp.column(name, table=scope.stage, quoted=True) for name in columns]
+        query = exp.select(exp.column("user_id", table=scope.stage), *earlier, *values).from_(_staged(scope))
+        columns += names
+    if len(stages) > 1 and columns != list(tags):
+        # The order of the columns is that of the tags, whatever stage each came from.
+        relations["staged"] = query
+        query = exp.select("user_id", *(exp.column(name, quoted=True) for name in tags)).from_("staged")
+    for name, relation in relations.items():
+        query = query.with_(name, as_=relation)
+    return query
+
+
+def _from_sources(scope: Scope, tags: Mapping[str, Tag]) -> tuple[dict[str, exp.Query], exp.Select]:
+    """The relations and the query of the tags that refer to no other tags."""
+    values = {name: _value(name, tag, scope) for name, tag in tags.items()}
     query = exp.select(
         exp.column("user_id", table="known"), *(exp.alias_(value, name, quoted=True) for name, value in values.items())
     )
     query = query.from_("known")
     for source in sorted(scope.sources_seen):
         query = query.join(_users(source), on=_same_user(f"users_{source}"), join_type="left")
+    for relation in sorted(scope.imported_seen):
+        query = query.join(relation, on=_same_user(relation), join_type="left")
     if scope.aggregates:
         query = query.join("acts", on=_same_user("acts"), join_type="left")
     for index in range(len(scope.tops)):
         query = query.join(f"top{index}", on=_same_user(f"top{index}"), join_type="left")
-    query = query.with_("known", as_=_known_users(as_of, schema))
+    relations = {"known": _known_users(scope.as_of, scope.schema)}
     if scope.aggregates or scope.tops:
-        query = query.with_("seen", as_=_seen_events(scope))
+        relations["seen"] = _seen_events(scope)
     if scope.aggregates:
         columns = [exp.alias_(aggregate, f"a{index}") for index, aggregate in enumerate(scope.aggregates.values())]
-        query = query.with_("acts", as_=exp.select("user_id", *columns).from_("seen").group_by("user_id"))
+        relations["acts"] = exp.select("user_id", *columns).from_("seen").group_by("user_id")
     for index, top in enumerate(scope.tops.values()):
-        query = query.with_(f"top{index}", as_=top)
-    return query
+        relations[f"top{index}"] = top
+    return relations, query
+
+
+def _staged(scope: Scope) -> exp.Expr:
+    """The relation of the stage before, with the window functions that the kinds asked for as columns more."""
+    stage = exp.Table(this=exp.to_identifier(scope.stage))
+    if not scope.windows:
+        return stage
+    columns = [exp.alias_(window, name, quoted=True) for name, window in scope.windows.items()]
+    return exp.select("*", *columns).from_(stage).subquery(scope.stage)
+
+
+def _value(name: str, tag: Tag, scope: Scope) -> exp.Expr:
+    value = tag.value(scope)
+    if tag.default is None:
+        return value
+    return exp.Coalesce(this=value, expressions=[default_sql(tag.default, scope.types[name])])
 
 
 def _users(source: str) -> exp.Table:

@@ -32,7 +32,15 @@ def check_length(text: str) -> str:
     return text
 
 
+def check_span(text: str) -> str:
+    """`text` itself when it is a window with a beginning, such as `30d` or `24h`; raises ValueError otherwise."""
+    if not _PATTERN.match(text):
+        raise ValueError(f"{text!r} is not a length of time | write days as 30d, hours as 24h")
+    return text
+
+
 Window = Annotated[str, AfterValidator(check_window)]
+Span = Annotated[str, AfterValidator(check_span)]
 Length = Annotated[str, AfterValidator(check_length)]
 
 
@@ -45,8 +53,10 @@ def days_of(length: str) -> int:
     return int(length[:-1])
 
 
-def window_start(window: str, as_of: datetime, timezone: ZoneInfo) -> datetime | None:
+def window_start(window: str, as_of: datetime, timezone: ZoneInfo, times: int = 1) -> datetime | None:
     """The UTC instant at which `window` before `as_of` begins, or None for `all`.
+
+    With `times` = 2 the instant at which the window before that one begins.
 
     >>> window_start("1d", datetime(2025, 3, 30, 22, tzinfo=UTC), ZoneInfo("Europe/Berlin")).isoformat()
     '2025-03-29T23:00:00+00:00'
@@ -58,8 +68,8 @@ def window_start(window: str, as_of: datetime, timezone: ZoneInfo) -> datetime |
         raise ValueError(f"not a window: {window!r}")
     amount, unit = int(match[1]), match[2]
     if unit == "h":
-        return (as_of - timedelta(hours=amount)).astimezone(UTC)
-    return add_days(as_of, -amount, timezone)
+        return (as_of - timedelta(hours=amount * times)).astimezone(UTC)
+    return add_days(as_of, -amount * times, timezone)
 
 
 def add_days(instant: datetime, days: int, timezone: ZoneInfo) -> datetime:

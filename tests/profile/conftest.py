@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from limner_profile.builder import attach_sources, profile_query
+from limner_profile.builder import attach_files, attach_sources, profile_query
 from limner_profile.catalog import load_catalog
 from limner_profile.ingest import ingest
 from limner_profile.windows import parse_as_of
@@ -42,6 +42,7 @@ def values_of() -> Callable[[Path, str], dict[str, dict[str, Any]]]:
         query = profile_query(catalog.computed, parse_as_of(as_of, workspace.timezone), workspace)
         with duckdb.connect() as connection:
             attach_sources(connection, workspace)
+            attach_files(connection, workspace, catalog)
             cursor = connection.execute(query)
             names = [column[0] for column in cursor.description or ()]
             rows = cursor.fetchall()

@@ -154,3 +154,28 @@ def test_default_as_of_without_events_is_the_next_midnight(lay: Lay) -> None:
     workspace = open_workspace(root)
     ingest(workspace)
     assert default_as_of(workspace, NOW) == parse_as_of("2025-06-02", workspace.timezone)
+
+
+def test_tags_of_tags_in_a_snapshot(lay: Lay) -> None:
+    tags = """
+group: {kind: band, of: percentile, cuts: [0.5], labels: [low, high]}
+percentile: {kind: rank, of: level}
+place: {kind: rank, of: level, as: rank, freshness: 2d}
+level: {kind: attribute, attribute: level, sensitivity: sensitive}
+"""
+    with build(lay({**FILES, "tags/t.yaml": tags}), "2025-01-02") as snapshot:
+        assert snapshot.columns("profiles") == {
+            "user_id": "VARCHAR", "group": "VARCHAR", "percentile": "DOUBLE", "place": "BIGINT", "level": "DOUBLE",
+            "score": "DOUBLE",
+        }  # fmt: skip
+        assert snapshot.rows('SELECT "group", percentile, place FROM profiles ORDER BY user_id') == [
+            {"group": "high", "percentile": 1, "place": 1},
+            {"group": "low", "percentile": 0, "place": 2},
+        ]
+        assert snapshot.rows("SELECT name, sensitivity, freshness FROM tags") == [
+            {"name": "group", "sensitivity": "sensitive", "freshness": ""},
+            {"name": "percentile", "sensitivity": "sensitive", "freshness": ""},
+            {"name": "place", "sensitivity": "sensitive", "freshness": "2d"},
+            {"name": "level", "sensitivity": "sensitive", "freshness": ""},
+            {"name": "score", "sensitivity": "none", "freshness": ""},
+        ]

@@ -65,7 +65,10 @@ def example_files(example: Example) -> dict[str, str | bytes]:
             "attributes": {name: {"column": name, "type": kind} for name, kind in types.items()},
         }  # fmt: skip
     files["limner.yaml"] = yaml.safe_dump({"name": "example", "timezone": "Asia/Shanghai", "sources": sources})
-    files["tags/tag.yaml"] = yaml.safe_dump({"tag": dict(example.definition)}, allow_unicode=True)
+    files["tags/tag.yaml"] = yaml.safe_dump(
+        {**{name: dict(tag) for name, tag in example.tags.items()}, "tag": dict(example.definition)}, allow_unicode=True
+    )
+    files |= example.files
     return files
 
 

@@ -135,6 +135,32 @@ def test_check_of_a_sound_workspace(tmp_path: Path, run_main: Run) -> None:
     assert run_main("check", "--dir", tmp_path, "--format", "json") == (0, "[]\n", "")
 
 
+TAGS_OF_TAGS = """
+visits: {kind: count, event: visit}
+place: {kind: rank, of: visits}
+often: {kind: band, of: place, cuts: [0.5]}
+quiet: {kind: recency, event: visit}
+"""
+
+
+def test_renaming_a_tag_names_every_use_of_it(tmp_path: Path, run_main: Run) -> None:
+    make_workspace(tmp_path, "s: {where: visits > 1}\n", tags=TAGS_OF_TAGS)
+    assert run_main("check", "--dir", tmp_path)[0] == 0
+    make_workspace(tmp_path, "s: {where: visits > 1}\n", tags=TAGS_OF_TAGS.replace("visits: ", "visit_count: "))
+    code, _, err = run_main("check", "--dir", tmp_path)
+    assert code == 1
+    told = [line for line in err.splitlines() if "unknown tag 'visits'" in line]
+    assert [line.split()[0] for line in told] == ["tags/tags.yaml:3:21", "segments/some.yaml:1:5"]
+
+
+def test_sql_of_a_tag_holds_the_tags_that_it_refers_to(tmp_path: Path, run_main: Run) -> None:
+    make_workspace(tmp_path, tags=TAGS_OF_TAGS)
+    code, sql, _ = run_main("tags", "sql", "often", "--as-of", "2025-02-01", "--dir", tmp_path)
+    assert code == 0
+    assert all(f'AS "{name}"' in sql for name in ("visits", "place", "often"))
+    assert "quiet" not in sql
+
+
 def test_a_port_in_use(reading_project: Project, run_main: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -7,17 +7,15 @@ from typing import ClassVar, Literal
 from sqlglot import exp
 
 from limner_profile.definitions import Title
-from limner_profile.errors import Issue
-from limner_profile.tags.base import TAG_KINDS, EventTag, Example, Scope, as_number, event_column
-from limner_profile.workspace import Schema
+from limner_profile.tags.base import TAG_KINDS, Example, Scope
+from limner_profile.tags.number import NumberTag
 
 
 @TAG_KINDS.kind("sum")
-class Sum(EventTag):
+class Sum(NumberTag):
     """The total of `of` (the amount, unless said otherwise), 0 for a user without events; unknown numbers count as 0."""
 
     kind: Literal["sum"]
-    of: str = "amount"
 
     EXAMPLES: ClassVar[tuple[Example, ...]] = (
         Example(
@@ -33,15 +31,8 @@ class Sum(EventTag):
 
     def value(self, scope: Scope) -> exp.Expr:
         """SUM over the acts, 0 where there is none."""
-        total = scope.aggregate(
-            exp.Sum(this=as_number(event_column(self.of))), scope.acts(self.events, self.where, self.window)
-        )
-        return exp.Coalesce(this=total, expressions=[exp.Literal.number(0)])
+        return exp.Coalesce(this=self.reduced(scope, exp.Sum), expressions=[exp.Literal.number(0)])
 
     def default_title(self) -> Title:
         """What is summed over which events."""
-        return Title(en=f"{self.of} of {self.acts_words('en')}", zh=f"{self.acts_words('zh')}{self.of}合计")
-
-    def check(self, schema: Schema) -> list[tuple[str, Issue]]:
-        """Issues of the filter, and one where `of` is not a number."""
-        return [*super().check(schema), *self.check_property(schema, "of", self.of, "number")]
+        return self.worded("", "合计")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import exp
 
-from limner_profile.builder import attach_sources
+from limner_profile.builder import attach_files, attach_sources
 from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError
@@ -91,6 +91,7 @@ def build_dataset(
     with duckdb.connect() as connection:
         connection.execute("SET threads = 2")
         attach_sources(connection, workspace)
+        attach_files(connection, workspace, catalog)
         first, _ = data_span(connection)
         schedule = plan_cutoffs(named.scenario, first, end, workspace.timezone)
         frames: list[pd.DataFrame] = []
@@ -131,10 +132,8 @@ def _cutoff_query(
     workspace: Workspace, catalog: Catalog, named: NamedScenario, tags: Sequence[str], cutoff: datetime
 ) -> str:
     scenario = named.scenario
-    needed = [name for name in catalog.computed if name in {*tags, *scenario.population.fields()}]
-    profiles = compile_profiles(
-        {name: catalog.computed[name] for name in needed}, cutoff, workspace.timezone, workspace.schema
-    )
+    needed = catalog.closure({*tags, *scenario.population.fields()})
+    profiles = compile_profiles(needed, cutoff, workspace.timezone, workspace.schema)
     start = add_days(cutoff, days_of(scenario.gap), workspace.timezone)
     end = add_days(start, days_of(scenario.label_window), workspace.timezone)
     acts = exp.Coalesce(this=exp.column("acts", table="later"), expressions=[exp.Literal.number(0)])

@@ -212,15 +212,16 @@ def score_tags(scenarios: Mapping[str, NamedScenario]) -> list[CatalogTag]:
 def allowed_tags(scenario: Scenario, catalog: Catalog) -> tuple[str, ...]:
     """The names of the computed tags that the scorer may see, in catalog order.
 
-    Sensitive tags only where the scenario says so; dates and times are left out: their values grow with the cutoff.
+    Sensitive tags, and tags computed from them, only where the scenario says so; dates and times are left out: their
+    values grow with the cutoff.
     """
     chosen = []
-    for name, tag in catalog.computed.items():
+    for name in catalog.computed:
         if scenario.tags.include and name not in scenario.tags.include:
             continue
         if name in scenario.tags.exclude or catalog[name].type in ("date", "time"):
             continue
-        if tag.sensitivity == "sensitive" and not scenario.sensitive_tags:
+        if catalog[name].sensitivity == "sensitive" and not scenario.sensitive_tags:
             continue
         chosen.append(name)
     if not chosen:

@@ -42,7 +42,7 @@ def tag_sql(
     directory: Dir = Path("."),
     as_of: Annotated[str | None, typer.Option("--as-of", help="The instant of knowledge, exclusive.")] = None,
 ) -> None:
-    """Print the SQL that computes a tag, or the whole profile."""
+    """Print the SQL that computes a tag (with the tags that it refers to), or the whole profile."""
     from datetime import UTC, datetime
 
     from limner_profile.builder import default_as_of, profile_query
@@ -64,5 +64,5 @@ def tag_sql(
         )
     workspace = project.workspace
     moment = parse_as_of(as_of, workspace.timezone) if as_of else default_as_of(workspace, datetime.now(UTC))
-    chosen = computed if name is None else {name: computed[name]}
+    chosen = computed if name is None else project.catalog.closure([name])
     typer.echo(profile_query(chosen, moment, workspace))

@@ -47,9 +47,9 @@ def make_acts() -> pd.DataFrame:
     )
 
 
-def dataset_of(root: Path, acts: pd.DataFrame, scenario: str = SCENARIO) -> ScenarioData:
+def dataset_of(root: Path, acts: pd.DataFrame, scenario: str = SCENARIO, tags: str = TAGS) -> ScenarioData:
     people = "user_id,since,city\n" + "".join(f"u{number},2025-01-01,c{number % 3}\n" for number in range(90))
-    workspace = make_workspace(root, scenarios=scenario, tags=TAGS, acts=acts.to_csv(index=False), people=people)
+    workspace = make_workspace(root, scenarios=scenario, tags=tags, acts=acts.to_csv(index=False), people=people)
     ingest(workspace)
     catalog = load_catalog(workspace)
     (named,) = load_scenarios(workspace, catalog).values()
@@ -183,3 +183,16 @@ def test_the_sample_agrees_with_pandas_at_the_holdout(reading_project: Project) 
     assert set(holdout.user_id[holdout.outcome == 1]) == lapsed
     assert len(population) > 3000
     assert 300 < len(lapsed) < 1000
+
+
+def test_tags_of_tags_as_features_and_in_the_population(tmp_path: Path, acts: pd.DataFrame) -> None:
+    """What they refer to is computed along, over everyone known at the cutoff, and is no feature itself."""
+    tags = f"{TAGS}busy: {{kind: band, of: place, cuts: [11], labels: [yes, no]}}\nplace: {{kind: rank, of: visits_30d, as: rank}}\n"
+    scenario = SCENARIO.replace("visits_30d >= 1", "busy = 'yes'") + "  tags: {include: [place]}\n"
+    narrow = dataset_of(tmp_path / "narrow", acts, scenario, tags)
+    wide = dataset_of(tmp_path / "wide", acts)
+    assert narrow.tags == ("place",)
+    for index in range(3):
+        visits = rows_at(wide, index)["visits_30d"]
+        places = visits.rank(method="min", ascending=False)
+        assert rows_at(narrow, index)["place"].to_dict() == places[places <= 10].to_dict()

@@ -1,0 +1,45 @@
+"""Tag kind `min`: the lowest number of a user's events in a window."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from sqlglot import exp
+
+from limner_profile.definitions import Title
+from limner_profile.tags.base import TAG_KINDS, Example, Scope
+from limner_profile.tags.number import NumberTag
+
+
+@TAG_KINDS.kind("min")
+class Min(NumberTag):
+    """The lowest `of` (the amount, unless said otherwise) among the events.
+
+    Unknown for a user without an event that has the number.
+    """
+
+    kind: Literal["min"]
+
+    EXAMPLES: ClassVar[tuple[Example, ...]] = (
+        Example(
+            {"kind": "min", "event": "order", "window": "30d"},
+            {"u1": 10, "u2": None, "u3": None},
+            events=(
+                {"user_id": "u1", "time": "2025-02-22 00:00", "event": "order", "amount": 10.0},
+                {"user_id": "u1", "time": "2025-02-28 23:59", "event": "order", "amount": 25.0},
+                {"user_id": "u1", "time": "2025-02-23 12:00", "event": "order", "amount": None},
+                {"user_id": "u1", "time": "2025-01-29 23:59", "event": "order", "amount": 1.0},
+                {"user_id": "u2", "time": "2025-02-25 12:00", "event": "order", "amount": None},
+                {"user_id": "u3", "time": "2025-03-01 00:00", "event": "order", "amount": 5.0},
+                {"user_id": "u3", "time": "2025-01-01 00:00", "event": "order", "amount": 5.0},
+            ),
+        ),
+    )
+
+    def value(self, scope: Scope) -> exp.Expr:
+        """MIN over the acts, NULL where none has the number."""
+        return self.reduced(scope, exp.Min)
+
+    def default_title(self) -> Title:
+        """Which number of which events."""
+        return self.worded("lowest", "最小值")

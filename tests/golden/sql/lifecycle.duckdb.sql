@@ -1,0 +1,54 @@
+WITH known AS (
+  SELECT DISTINCT
+    user_id
+  FROM events
+  WHERE
+    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
+), seen AS (
+  SELECT
+    *
+  FROM events
+  WHERE
+    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND "event" IN ('order')
+), acts AS (
+  SELECT
+    user_id,
+    MAX(time) FILTER(WHERE
+      event = 'order') AS a0,
+    COUNT(*) FILTER(WHERE
+      event = 'order') AS a1
+  FROM seen
+  GROUP BY
+    user_id
+), stage0 AS (
+  SELECT
+    known.user_id,
+    DATE_DIFF(
+      'DAY',
+      CAST((
+        acts.a0 AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Asia/Shanghai' AS DATE),
+      CAST('2025-03-01' AS DATE)
+    ) AS "days_since_order",
+    COALESCE(acts.a1, 0) AS "order_count"
+  FROM known
+  LEFT JOIN acts
+    ON acts.user_id = known.user_id
+)
+SELECT
+  stage0.user_id,
+  "stage0"."days_since_order",
+  "stage0"."order_count",
+  CASE
+    WHEN "stage0"."order_count" = 0
+    THEN 'potential'
+    WHEN "stage0"."order_count" = 1 AND "stage0"."days_since_order" <= 14
+    THEN 'new'
+    WHEN "stage0"."days_since_order" <= 30
+    THEN 'active'
+    WHEN "stage0"."days_since_order" <= 60
+    THEN 'at_risk'
+    WHEN "stage0"."days_since_order" > 60
+    THEN 'lapsed'
+  END AS "tag"
+FROM stage0
