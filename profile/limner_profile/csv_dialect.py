@@ -47,8 +47,8 @@ def header_line(file: Path) -> str:
 def csv_reader(file: Path, *, strict: bool = True, keep_broken: bool = True) -> str:
     """DuckDB's table function for the file, every column as text; the path is its one parameter.
 
-    Broken rows are kept in `reject_errors`; without `keep_broken` the first one is an error. `strict=False` reads what the strict parser gives up on: lines that end in
-    different ways.
+    Broken rows are kept in `reject_errors`; without `keep_broken` the first one is an error. `strict=False` reads what
+    the strict parser gives up on: lines that end in different ways.
     """
     columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in csv_names(file))
     rejects = "store_rejects=true, rejects_limit=0, " if keep_broken else ""
