@@ -17,6 +17,10 @@ Run = Callable[..., tuple[int, str, str]]
 KEYS: dict[tuple[str, ...], str] = {
     ("snapshots", "list"): "id as_of created_at users megabytes current",
     ("tags", "list"): "name kind type title unit window coverage where",
+    ("tags", "stats"): (
+        "tag type users unknown coverage distinct_values mean min quartile_1 median quartile_3 max earliest latest top_values psi "
+        "compared_with breach drift"
+    ),
     ("segments", "list"): "name title size share condition where",
     ("segments", "show", "quiet_payers"): (
         "name title purpose condition sentence_en sentence_zh sql size share unknown_share origin"

@@ -20,6 +20,7 @@ from limner_profile.definitions import Definition, Title
 from limner_profile.errors import Issue, did_you_mean
 from limner_profile.predicates.base import Predicate
 from limner_profile.predicates.where import Where
+from limner_profile.quality import Quality
 from limner_profile.registry import Registry
 from limner_profile.sources import FieldType
 from limner_profile.windows import Window, window_start
@@ -161,6 +162,7 @@ class Tag(Definition):
     unit: Title | None = None
     sensitivity: Literal["none", "sensitive", "proxy"] = "none"
     values: dict[str, Title] = Field(default={}, description="titles of the values of a category")
+    quality: Quality | None = None
 
     EXAMPLES: ClassVar[tuple[Example, ...]] = ()
     # Whether the values are whole numbers, and stored as such.
