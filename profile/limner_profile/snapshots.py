@@ -58,7 +58,7 @@ RUNS_TABLE = table(
     "The steps of the builds that made this snapshot, in order.",
     [
         ("snapshot", "VARCHAR", "The snapshot that the step wrote"),
-        ("step", "VARCHAR", "profiles, scores, reasons, insights or audiences"),
+        ("step", "VARCHAR", "profiles, statistics, scores, reasons, insights or audiences"),
         ("started_at", "TIMESTAMP", "When the step began, in UTC"),
         ("seconds", "DOUBLE", "How long it took"),
         ("rows", "BIGINT", "How many rows it gave"),
