@@ -160,9 +160,9 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
         moment = given or default_as_of(workspace, datetime.now(UTC))
         previous = _current_path(store)
         with store.create(moment, workspace.timezone, workspace.settings.keep_snapshots) as writer:
-            with progress.step(f"build {len(project.catalog.computed)} tags"):
+            with progress.step(f"build {len(project.catalog.computed)} tags") as step:
                 users = write_profiles(writer, workspace, project.catalog)
-            with progress.step("statistics and limits"):
+                step.describe("statistics and limits")
                 breaches = check_quality(writer, project.catalog, previous)
             for breach in breaches:
                 progress.warn(f"{breach.where} the tag {breach.tag!r}: {breach.words}")

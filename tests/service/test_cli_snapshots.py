@@ -90,3 +90,29 @@ def test_rollback_and_prune(shop: Path, run_main: Run) -> None:
     run_main("snapshots", "prune", "--keep", 1, "--dir", shop)
     listed = json.loads(run_main("snapshots", "list", "--dir", shop, "--format", "json")[1])
     assert [row["id"] for row in listed] == ["20250305-0002"]
+
+
+def test_a_profile_says_where_its_values_come_from_and_what_changed(shop: Path, run_main: Run) -> None:
+    content = json.loads(run_main("profile", "show", "u2", "--dir", shop, "--format", "json")[1])
+    values = {value["tag"]: value for value in content["profile"]}
+    assert {name: (value["events"], value["sources"]) for name, value in values.items()} == {
+        "visits_30d": (1, ["acts"]), "visits_all": (1, ["acts"]), "days_since_visit": (1, ["acts"]), "city": (None, ["people"]),
+        "liked": (1, ["acts"]),
+    }  # fmt: skip
+    assert content["since"] == "20250203-0001"
+    assert [(change["tag"], change["before"], change["after"], change["redefined"]) for change in content["changes"]] == [
+        ("visits_30d", 0, 1, False), ("visits_all", 0, 1, True), ("days_since_visit", None, 3, False),
+    ]  # fmt: skip
+    nobody = json.loads(run_main("profile", "show", "u1", "--dir", shop, "--format", "json")[1])
+    quiet = {value["tag"]: (value["value"], value["events"]) for value in nobody["profile"]}
+    assert quiet["visits_30d"] == (0, 0)  # 1 February lies 32 days before 5 March
+    assert quiet["visits_all"] == (1, 1)
+    same = json.loads(
+        run_main("profile", "show", "u2", "--since", "20250305-0002", "--dir", shop, "--format", "json")[1]
+    )
+    assert (same["since"], same["changes"]) == ("20250305-0002", [])
+    new = json.loads(run_main("profile", "show", "u3", "--dir", shop, "--format", "json")[1])
+    assert ("city", None, "Oslo") in {(change["tag"], change["before"], change["after"]) for change in new["changes"]}
+    code, out, _ = run_main("profile", "show", "u2", "--dir", shop)
+    assert (code, "changed since 20250203-0001" in out) == (0, True)
+    assert run_main("profile", "show", "u2", "--since", "20250305-0009", "--dir", shop)[0] == 1
