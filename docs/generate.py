@@ -83,6 +83,7 @@ def tags_page() -> str:
     """The tag kinds: fields, examples, SQL."""
     from limner_profile.catalog import TAG_KINDS
     from limner_profile.compiler import compile_profiles
+    from limner_profile.quality import Quality
     from limner_profile.tags.base import Tag
     from limner_profile.workspace import Schema
 
@@ -99,6 +100,8 @@ def tags_page() -> str:
         "# Tag kinds\n",
         "A tag is defined in `tags/*.yaml` as `name: {kind: …}`. Every kind also takes these fields:\n",
         field_table(Tag),
+        "\n`quality` sets limits: " + paragraphs(Quality.__doc__).replace("\n", " ") + "\n",
+        field_table(Quality),
         "\nA window is `30d` (local days, ending at as_of), `24h` or `all`. `where` is a [condition](conditions.md) on the "
         "fields of events: `event`, `amount`, `source` and the properties that the source maps.\n",
         "`default` is the value of users whose value would be unknown. `freshness` is how old the newest data behind the tag may "
@@ -210,8 +213,9 @@ def snapshot_page() -> str:
     """The tables of a snapshot."""
     from limner_explain.cards import INSIGHT_SETS_TABLE, INSIGHTS_TABLE
     from limner_explain.reasons import IMPORTANCES_TABLE, REASONS_TABLE
-    from limner_profile.builder import REJECTS_TABLE, TAGS_TABLE
+    from limner_profile.builder import REJECTS_TABLE, SOURCES_TABLE, TAGS_TABLE
     from limner_profile.snapshots import RUNS_TABLE, SNAPSHOT_TABLE
+    from limner_profile.statistics import STATISTICS_TABLE
     from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
     from limner_segments.scoring.rating import EVALUATIONS_TABLE, SCORES_TABLE
 
@@ -225,8 +229,9 @@ def snapshot_page() -> str:
         "categories VARCHAR; unknown is NULL. The score of a trained scenario is the column `<scenario>_score`.\n",
     ]
     for kind in (
-        TAGS_TABLE, SEGMENTS_TABLE, AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
-        INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, REJECTS_TABLE, SNAPSHOT_TABLE,
+        TAGS_TABLE, STATISTICS_TABLE, SEGMENTS_TABLE,
+        AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
+        INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, REJECTS_TABLE, SNAPSHOT_TABLE,
     ):  # fmt: skip
         parts += [f"## `{kind.name}`\n", f"{kind.comment}\n", "| column | type | meaning |", "| --- | --- | --- |"]
         parts += [f"| `{column.name}` | {column.type} | {column.comment} |" for column in kind.columns]

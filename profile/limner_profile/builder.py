@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 from sqlglot import exp
 
 from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
-from limner_profile.errors import Issue, RefusedError
+from limner_profile.errors import Issue, RefusedError, SourceError
 from limner_profile.ingest import Ingested, read_ingested
+from limner_profile.quality import Breach, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
-from limner_profile.sources import FieldType
+from limner_profile.sources import FieldType, source_files
+from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
 from limner_profile.windows import midnight, parse_as_of
 from limner_profile.workspace import Workspace
@@ -64,6 +67,21 @@ REJECTS_TABLE = table(
         ("field", "VARCHAR", "The column at fault"),
         ("value", "VARCHAR", "Its value as text; the whole row where it is broken"),
         ("reason", "VARCHAR", "A stable word: missing-user, bad-time, bad-number, broken-row: …"),
+    ],
+)
+SOURCES_TABLE = table(
+    "sources",
+    "What each source held when the snapshot was built, and how fresh it was.",
+    [
+        ("name", "VARCHAR", "The source in limner.yaml"),
+        ("type", "VARCHAR", "users, events or orders"),
+        ("files", "BIGINT", "How many files it has"),
+        ("rows", "BIGINT", "How many rows were kept"),
+        ("duplicates", "BIGINT", "How many were dropped since they repeat another"),
+        ("rejected", "BIGINT", "How many could not be read"),
+        ("first_time", "TIMESTAMP", "The oldest event, in UTC; empty for users"),
+        ("last_time", "TIMESTAMP", "The newest event, in UTC; empty for users"),
+        ("age_hours", "DOUBLE", "From the newest event to as_of; negative where later events are known"),
     ],
 )
 
@@ -208,7 +226,27 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
         connection.execute(f"COMMENT ON COLUMN profiles.\"{name}\" IS '{comment}'")
     _write_tags(connection, catalog)
     _write_rejects(connection, workspace)
+    _write_sources(writer, workspace)
     return count.rows
+
+
+def check_quality(writer: SnapshotWriter, catalog: Catalog, previous: Path | None) -> list[Breach]:
+    """The limits that tags do not keep but may; writes `tag_statistics`, with the drift against the file `previous`.
+
+    Raises RefusedError `quality-limit` where the definition of such a tag says `on_breach: stop`.
+    """
+    with writer.run("statistics", previous.stem if previous else "") as count:
+        rows = write_statistics(writer.connection, catalog.computed, previous)
+        count.rows = len(rows)
+    limits = {
+        name: (tag.quality, catalog[name].where) for name, tag in catalog.computed.items() if tag.quality is not None
+    }
+    breaches = find_breaches(limits, rows)
+    stopping = [breach.issue for breach in breaches if breach.stop]
+    if stopping:
+        raise RefusedError(stopping)
+    record_breaches(writer.connection, {breach.tag: breach.words for breach in breaches})
+    return breaches
 
 
 def _typed(name: str, kind: FieldType, integer: bool) -> str:
@@ -262,3 +300,35 @@ def _write_rejects(connection: duckdb.DuckDBPyConnection, workspace: Workspace) 
     )
     REJECTS_TABLE.create(connection, replace=True)
     connection.execute(f"INSERT INTO rejects SELECT * FROM read_parquet([{files}])")
+
+
+def _write_sources(writer: SnapshotWriter, workspace: Workspace) -> None:
+    SOURCES_TABLE.create(writer.connection, replace=True)
+    as_of = writer.as_of.astimezone(UTC)
+    rows = []
+    for entry in _in_use(workspace):
+        first, last = (
+            datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+            for text in (entry.first_time, entry.last_time)
+        )
+        rows.append(
+            {
+                "name": entry.source,
+                "type": entry.type,
+                "files": _count_files(workspace, entry.source),
+                "rows": entry.rows,
+                "duplicates": entry.duplicates,
+                "rejected": entry.rejected,
+                "first_time": first.replace(tzinfo=None) if first else None,
+                "last_time": last.replace(tzinfo=None) if last else None,
+                "age_hours": round((as_of - last).total_seconds() / 3600, 2) if last else None,
+            }
+        )
+    SOURCES_TABLE.insert(writer.connection, rows)
+
+
+def _count_files(workspace: Workspace, name: str) -> int | None:
+    try:
+        return len(source_files(workspace.config.sources[name], workspace.root, ""))
+    except SourceError:
+        return None  # moved away since it was ingested

@@ -29,8 +29,8 @@ class Definition(BaseModel):
     # A string under a field is its description, and stands in the reference pages.
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    # Fields that say what a thing is called, and decide nothing.
-    WORDING: ClassVar[frozenset[str]] = frozenset({"title", "description", "owner", "unit", "values"})
+    # Fields that say what a thing is called, or what is expected of it, and decide nothing.
+    WORDING: ClassVar[frozenset[str]] = frozenset({"title", "description", "owner", "unit", "values", "quality"})
 
     def content(self) -> str:
         """The definition as canonical JSON without its wording: what it computes, and not what that is called."""

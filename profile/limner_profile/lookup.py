@@ -12,8 +12,10 @@ from typing import Any
 import duckdb
 
 from limner_profile.builder import attach_events
+from limner_profile.catalog import Catalog
 from limner_profile.errors import Issue, UnknownNameError, did_you_mean
 from limner_profile.snapshots import Snapshot
+from limner_profile.tags.base import EventTag, Scope
 from limner_profile.workspace import Workspace
 
 
@@ -67,6 +69,77 @@ def read_profile(snapshot: Snapshot, user: str) -> list[ProfileValue]:
     ]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class ValueOrigin:
+    """What stands behind a value: how many events were counted (None for a tag without events), and from which sources."""
+
+    events: int | None
+    sources: tuple[str, ...]
+
+
+def read_origins(workspace: Workspace, catalog: Catalog, user: str, as_of: datetime) -> dict[str, ValueOrigin]:
+    """Tag to origin for one user: the events in the tag's window that fulfil its filter, as they are ingested now."""
+    schema = workspace.schema
+    origins: dict[str, ValueOrigin] = {}
+    counted: dict[str, str] = {}
+    scope = Scope(as_of.astimezone(UTC), workspace.timezone, schema)
+    for name, tag in catalog.computed.items():
+        if isinstance(tag, EventTag):
+            counted[name] = scope.acts(tag.events, tag.where, tag.window).sql(dialect="duckdb")
+        else:
+            source = schema.attribute_source.get(str(getattr(tag, "attribute", "")))
+            origins[name] = ValueOrigin(None, (source,) if source else ())
+    if counted:
+        parts = ", ".join(
+            f"count(*) FILTER (WHERE {acts}), list_sort(list(DISTINCT source) FILTER (WHERE {acts}))"
+            for acts in counted.values()
+        )
+        moment = as_of.astimezone(UTC).replace(tzinfo=None)
+        known, moments = _known_before(workspace, moment)
+        with duckdb.connect() as connection:
+            attach_events(connection, workspace)
+            row = connection.execute(
+                f"SELECT {parts} FROM events WHERE user_id = ? AND {known}", [user, *moments]
+            ).fetchall()[0]
+        for index, name in enumerate(counted):
+            origins[name] = ValueOrigin(int(row[2 * index]), tuple(row[2 * index + 1] or ()))
+    return {name: origins[name] for name in catalog.computed}
+
+
+@dataclass(frozen=True)
+class ValueChange:
+    """A tag whose value for a user differs between two snapshots; `redefined` where the definition does, too."""
+
+    tag: str
+    before: Any
+    after: Any
+    redefined: bool
+
+
+def read_changes(before: Snapshot, after: Snapshot, user: str) -> list[ValueChange]:
+    """The values of a user that are not what they were, for tags that both snapshots hold, in catalog order.
+
+    A user whom `before` does not know had no value there.
+    """
+    columns = "SELECT name, definition_hash FROM tags"
+    old_tags = {row["name"]: row["definition_hash"] for row in before.rows(columns)}
+    new_tags = {row["name"]: row["definition_hash"] for row in after.rows(columns)}
+    query = "SELECT * FROM profiles WHERE user_id = ?"
+    old, new = (next(iter(snapshot.rows(query, [user])), {}) for snapshot in (before, after))
+    return [
+        ValueChange(name, old.get(name), new.get(name), old_tags[name] != digest)
+        for name, digest in new_tags.items()
+        if name in old_tags and old.get(name) != new.get(name)
+    ]
+
+
+def _known_before(workspace: Workspace, moment: datetime) -> tuple[str, list[datetime]]:
+    """The condition that an event had happened, and been received, before an instant (UTC), and its parameters."""
+    if workspace.schema.has_received:
+        return "time < ? AND (received IS NULL OR received < ?)", [moment, moment]
+    return "time < ?", [moment]
+
+
 def read_timeline(workspace: Workspace, user: str, as_of: datetime, limit: int = 10) -> list[dict[str, Any]]:
     """The latest acts of a user before `as_of`, newest first: local time, event, and the properties that have a value."""
     with duckdb.connect() as connection:
@@ -74,9 +147,7 @@ def read_timeline(workspace: Workspace, user: str, as_of: datetime, limit: int =
         if not workspace.schema.has_events:
             return []
         moment = as_of.astimezone(UTC).replace(tzinfo=None)
-        known, moments = "time < ?", [moment]
-        if workspace.schema.has_received:
-            known, moments = "time < ? AND (received IS NULL OR received < ?)", [moment, moment]
+        known, moments = _known_before(workspace, moment)
         cursor = connection.execute(
             f"SELECT * FROM events WHERE user_id = ? AND {known} ORDER BY time DESC, event LIMIT ?",
             [user, *moments, limit],

@@ -1,18 +1,23 @@
 """Read-only SQL of a person against a snapshot: one SELECT, no files, no network, a time limit.
 
-Imports errors and snapshots.
+Imports disk, errors and snapshots.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from limner_profile.errors import Issue, QueryError, did_you_mean
+from limner_profile.disk import writing
+from limner_profile.errors import Issue, QueryError, RefusedError, did_you_mean
 from limner_profile.snapshots import Snapshot
 
 
@@ -26,37 +31,58 @@ class QueryResult:
 
 def run_query(snapshot: Snapshot, sql: str, seconds: float = 60.0) -> QueryResult:
     """The result of one SELECT; raises QueryError for anything else, for what DuckDB refuses, and after `seconds`."""
+    with _running(snapshot, sql, seconds) as relation:
+        if any("TIMESTAMP WITH TIME ZONE" in str(kind) for kind in relation.types):
+            return QueryResult(list(relation.columns), _zoned_rows(relation))
+        return QueryResult(list(relation.columns), relation.fetchall())
+
+
+def write_parquet(snapshot: Snapshot, sql: str, path: Path, seconds: float = 60.0) -> int:
+    """How many rows of one SELECT were written to a Parquet file, which has its name only when it is complete.
+
+    Raises what `run_query` raises; an existing file is replaced.
+    """
+    import pyarrow.parquet as pq
+
+    if not path.parent.is_dir():
+        raise RefusedError(
+            Issue("missing-folder", str(path.parent), "the folder is not there", "make it, or choose another")
+        )
+    temporary = path.with_name(path.name + ".tmp")
+    rows = 0
+    try:
+        with writing(path.parent), _running(snapshot, sql, seconds) as relation:
+            # A reader that is left half-read would hold the connection.
+            reader = relation.to_arrow_reader(100_000)
+            with closing(reader), pq.ParquetWriter(temporary, reader.schema, compression="zstd") as writer:
+                for batch in reader:
+                    writer.write_batch(batch)
+                    rows += batch.num_rows
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return rows
+
+
+def explain_query(snapshot: Snapshot, sql: str) -> str:
+    """DuckDB's plan for one SELECT as text; raises what `run_query` raises."""
     with snapshot.connection.cursor() as cursor:
+        _require_select(cursor, sql, snapshot)
         try:
-            statements = cursor.extract_statements(sql)
+            return "\n".join(str(row[1]).rstrip() for row in cursor.execute(f"EXPLAIN {sql}").fetchall())
         except duckdb.Error as error:
-            raise _explain(error, snapshot) from None
-        if len(statements) != 1:
-            raise QueryError(
-                Issue(
-                    "one-statement",
-                    "sql",
-                    f"expected one statement, got {len(statements)}",
-                    "send one SELECT at a time",
-                )
-            )
-        kind = statements[0].type.name.removesuffix("_STATEMENT")
-        if kind != "SELECT":
-            raise QueryError(
-                Issue(
-                    "not-read-only",
-                    "sql",
-                    f"a {kind} statement is not allowed: snapshots are read-only",
-                    "send a SELECT",
-                )
-            )
+            raise explain_error(error, snapshot) from None
+
+
+@contextmanager
+def _running(snapshot: Snapshot, sql: str, seconds: float) -> Iterator[duckdb.DuckDBPyRelation]:
+    """The relation of one SELECT, to be read inside the block and within `seconds`."""
+    with snapshot.connection.cursor() as cursor:
+        _require_select(cursor, sql, snapshot)
         timer = threading.Timer(seconds, cursor.interrupt)
         timer.start()
         try:
-            relation = cursor.sql(sql)
-            if any("TIMESTAMP WITH TIME ZONE" in str(kind) for kind in relation.types):
-                return QueryResult(list(relation.columns), _zoned_rows(relation))
-            return QueryResult(list(relation.columns), relation.fetchall())
+            yield cursor.sql(sql)
         except duckdb.InterruptException:
             raise QueryError(
                 Issue(
@@ -64,9 +90,35 @@ def run_query(snapshot: Snapshot, sql: str, seconds: float = 60.0) -> QueryResul
                 )
             ) from None
         except duckdb.Error as error:
-            raise _explain(error, snapshot) from None
+            raise explain_error(error, snapshot) from None
         finally:
             timer.cancel()
+
+
+def _require_select(cursor: duckdb.DuckDBPyConnection, sql: str, snapshot: Snapshot) -> None:
+    try:
+        statements = cursor.extract_statements(sql)
+    except duckdb.Error as error:
+        raise explain_error(error, snapshot) from None
+    if len(statements) != 1:
+        raise QueryError(
+            Issue(
+                "one-statement",
+                "sql",
+                f"expected one statement, got {len(statements)}",
+                "send one SELECT at a time",
+            )
+        )
+    kind = statements[0].type.name.removesuffix("_STATEMENT")
+    if kind != "SELECT":
+        raise QueryError(
+            Issue(
+                "not-read-only",
+                "sql",
+                f"a {kind} statement is not allowed: snapshots are read-only",
+                "send a SELECT",
+            )
+        )
 
 
 def _zoned_rows(relation: duckdb.DuckDBPyRelation) -> list[tuple[Any, ...]]:
@@ -79,7 +131,8 @@ def _zoned_rows(relation: duckdb.DuckDBPyRelation) -> list[tuple[Any, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def _explain(error: duckdb.Error, snapshot: Snapshot) -> QueryError:
+def explain_error(error: duckdb.Error, snapshot: Snapshot) -> QueryError:
+    """What DuckDB refused, as a QueryError with the nearest table or column."""
     message = str(error).strip().splitlines()[0]
     tables = [row["table_name"] for row in snapshot.rows("SELECT table_name FROM duckdb_tables()")]
     missing = re.search(r"Table with name (\S+?)!? does not exist", message)

@@ -7,13 +7,14 @@ Imports disk, errors and schema; knows nothing of what the tables mean.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from limner_profile.disk import writing
-from limner_profile.errors import BusyError, InternalError, Issue, UnknownNameError, unknown_name
+from limner_profile.errors import BusyError, InternalError, Issue, RefusedError, UnknownNameError, unknown_name
 from limner_profile.schema import table
 
 # One configuration for every reader: DuckDB refuses two configurations of one file in one process.
@@ -38,6 +39,7 @@ READ_CONFIG: Mapping[str, Any] = {
     "threads": 2,
 }
 _ID = re.compile(r"^\d{8}-\d{4,}$")
+_MOVES = "moves.jsonl"
 
 
 SNAPSHOT_TABLE = table(
@@ -56,7 +58,7 @@ RUNS_TABLE = table(
     "The steps of the builds that made this snapshot, in order.",
     [
         ("snapshot", "VARCHAR", "The snapshot that the step wrote"),
-        ("step", "VARCHAR", "profiles, scores, reasons, insights or audiences"),
+        ("step", "VARCHAR", "profiles, statistics, scores, reasons, insights or audiences"),
         ("started_at", "TIMESTAMP", "When the step began, in UTC"),
         ("seconds", "DOUBLE", "How long it took"),
         ("rows", "BIGINT", "How many rows it gave"),
@@ -148,6 +150,16 @@ class RunCount:
 
     rows: int = 0
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Move:
+    """One move of CURRENT: when (UTC), by what (publish or rollback), from which snapshot to which."""
+
+    at: str
+    action: str
+    before: str | None
+    after: str
 
 
 class SnapshotStore:
@@ -247,6 +259,8 @@ class SnapshotStore:
                     yield SnapshotWriter(snapshot_id, as_of, connection)
                     connection.execute("CHECKPOINT")
                 self._publish(temporary, path)
+                with suppress(OSError):  # the snapshot stands, whether or not there is room left to say so
+                    self._record("publish", parent, snapshot_id)
             except BaseException:
                 for leftover in self.folder.glob(f"{snapshot_id}.duckdb.tmp*"):
                     leftover.unlink()
@@ -260,17 +274,86 @@ class SnapshotStore:
         with duckdb.connect(str(temporary), read_only=True) as check:
             check.execute("SELECT id, as_of FROM snapshot").fetchall()
         os.replace(temporary, path)
+        self._point_at(path.stem)
+
+    def _point_at(self, snapshot_id: str) -> None:
+        """Let CURRENT name another snapshot: a reader sees the old name or the new one, never half of one."""
         pointer = self.folder / "CURRENT.tmp"
-        pointer.write_text(path.stem + "\n", encoding="utf-8")
+        pointer.write_text(snapshot_id + "\n", encoding="utf-8")
         _fsync(pointer)
         os.replace(pointer, self.folder / "CURRENT")
         _fsync(self.folder)
 
-    def _prune(self, keep: int) -> None:
-        current = self.current_id()
-        for name in self.ids()[:-keep]:
-            if name != current:
+    def _record(self, action: str, before: str | None, after: str) -> Move:
+        move = Move(datetime.now(UTC).isoformat(timespec="seconds"), action, before, after)
+        with (self.state / _MOVES).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(move)) + "\n")
+        return move
+
+    def moves(self) -> list[Move]:
+        """Every time that CURRENT was moved, oldest first: by publishing, and by rolling back."""
+        path = self.state / _MOVES
+        if not path.exists():
+            return []
+        moves = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                moves.append(Move(**json.loads(line)))
+            except (ValueError, TypeError):
+                continue  # the last line of a process that was killed
+        return moves
+
+    def rollback(self, snapshot_id: str | None = None) -> Move:
+        """The record of moving CURRENT to a kept snapshot: the named one, else the one that was current before it.
+
+        Nothing is deleted, so that rolling forward again is the same command. Raises UnknownNameError for an id that
+        is not kept, RefusedError where there is nothing to go back to.
+        """
+        with self.lock(), writing(self.folder):
+            current = self.current_id()
+            target = snapshot_id or self.previous_id()
+            if target is None:
+                message = f"no snapshot before {current} is kept" if current else "there is no snapshot yet"
+                raise RefusedError(Issue("no-earlier-snapshot", "", message, "see 'limner snapshots list'"))
+            if target not in self.ids():
+                raise unknown_name("snapshot", target, self.ids())
+            if target == current:
+                raise RefusedError(
+                    Issue("already-current", "", f"{target} is current already", "see 'limner snapshots list'")
+                )
+            try:
+                self.open(target).close()
+            except duckdb.Error as error:
+                message = f"{target} cannot be opened: {str(error).splitlines()[0]}"
+                raise RefusedError(Issue("damaged-snapshot", "", message, "name another snapshot")) from None
+            self._point_at(target)
+            return self._record("rollback", current, target)
+
+    def previous_id(self, snapshot_id: str | None = None) -> str | None:
+        """The kept snapshot before this one (the current one by default): its parent, else the newest older one."""
+        chosen, kept = snapshot_id or self.current_id(), self.ids()
+        if chosen is None:
+            return None
+        if chosen in kept:
+            with self.open(chosen) as snapshot:
+                parent = snapshot.value("SELECT parent FROM snapshot")
+            if parent in kept:
+                return str(parent)
+        older = [name for name in kept if int(name[9:]) < int(chosen[9:])]
+        return older[-1] if older else None
+
+    def prune(self, keep: int, *, dry_run: bool = False) -> list[str]:
+        """The ids removed (or with `dry_run` that would be), oldest first: all but the newest `keep` and the current one."""
+        with self.lock(), writing(self.folder):
+            return self._prune(keep, dry_run=dry_run)
+
+    def _prune(self, keep: int, *, dry_run: bool = False) -> list[str]:
+        current, kept = self.current_id(), self.ids()
+        surplus = [name for name in kept[: max(len(kept) - keep, 0)] if name != current]
+        if not dry_run:
+            for name in surplus:
                 (self.folder / f"{name}.duckdb").unlink(missing_ok=True)
+        return surplus
 
 
 _LOCKS: dict[Path, FileLock] = {}

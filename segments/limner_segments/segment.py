@@ -82,11 +82,21 @@ def read_segments(workspace: Workspace, catalog: Catalog) -> tuple[dict[str, Nam
         segment, complaints = validate(Segment, entry.data, entry.document, (entry.name,))
         if segment is not None:
             where = entry.document.where((entry.name, "where"))
-            complaints = [replace(issue, where=where) for issue in check_condition(segment.where, catalog)]
+            complaints = [
+                replace(used_by(issue, "segment", entry.name), where=where)
+                for issue in check_condition(segment.where, catalog)
+            ]
         issues += complaints
         if segment is not None and not complaints:
             segments[entry.name] = NamedSegment(entry.name, segment, entry.place)
     return segments, issues
+
+
+def used_by(issue: Issue, thing: str, name: str) -> Issue:
+    """The issue with the user of the tag in its message, where it is about a tag that does not exist (any more)."""
+    if issue.code != "unknown-tag":
+        return issue
+    return replace(issue, message=f"{issue.message}, used by the {thing} {name!r}")
 
 
 def load_segments(workspace: Workspace, catalog: Catalog) -> dict[str, NamedSegment]:

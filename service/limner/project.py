@@ -15,11 +15,12 @@ from typing import Any, Protocol
 from limner_explain.cards import create_insight_tables, write_insights
 from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
-from limner_profile.builder import default_as_of, event_names, write_profiles
+from limner_profile.builder import check_quality, default_as_of, event_names, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
 from limner_profile.errors import Issue, RefusedError, UserError, did_you_mean, unknown_name
 from limner_profile.ingest import Ingested, ingest, read_ingested
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
+from limner_profile.statistics import write_statistics
 from limner_profile.tags.base import EventTag
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
@@ -163,9 +164,13 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
             progress.warn(warning)
         previous = _current_path(store)
         with store.create(moment, workspace.timezone, workspace.settings.keep_snapshots) as writer:
-            with progress.step(f"build {len(project.catalog.computed)} tags"):
+            with progress.step(f"build {len(project.catalog.computed)} tags") as step:
                 users = write_profiles(writer, workspace, project.catalog)
-            rated = _rate(project, writer, list(project.scenarios), progress)
+                step.describe("statistics and limits")
+                breaches = check_quality(writer, project.catalog, previous)
+            for breach in breaches:
+                progress.warn(f"{breach.where} the tag {breach.tag!r}: {breach.words}")
+            rated = _rate(project, writer, list(project.scenarios), progress, previous)
             with progress.step(f"materialise {len(project.segments)} audiences"):
                 sizes = write_audiences(writer, list(project.segments.values()), project.catalog, previous)
         return Built(writer.id, moment, users, sizes, ingested, rated)
@@ -202,7 +207,7 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
         folder = shelve(workspace, named, experiment, {"insights.json": found.model_dump_json(indent=1)})
         previous = _current_path(store)
         with store.create(end, workspace.timezone, workspace.settings.keep_snapshots, derive=True) as writer:
-            _rate(project, writer, [scenario], progress)
+            _rate(project, writer, [scenario], progress, previous)
             using = [segment for segment in project.segments.values() if named.score_tag in segment.condition.fields()]
             write_audiences(writer, using, project.catalog, previous)
         return Trained(experiment, found, writer.id, data.schedule.all, folder)
@@ -246,7 +251,9 @@ def _alarm_texts(experiment: Experiment) -> list[str]:
     return texts
 
 
-def _rate(project: Project, writer: SnapshotWriter, names: Sequence[str], progress: Progress) -> list[str]:
+def _rate(
+    project: Project, writer: SnapshotWriter, names: Sequence[str], progress: Progress, previous: Path | None
+) -> list[str]:
     """The scenarios among `names` that were rated: scores, reasons, evaluation and insights written."""
     create_score_tables(writer)
     create_reason_tables(writer)
@@ -278,6 +285,7 @@ def _rate(project: Project, writer: SnapshotWriter, names: Sequence[str], progre
             text = trained.file("insights.json")
             if text is not None:
                 write_insights(writer, InsightSet.model_validate_json(text), named, project.catalog)
+        write_statistics(writer.connection, [named.score_tag], previous)
         rated.append(name)
     return rated
 

@@ -27,7 +27,7 @@ def issues_of(root: Path, segments: str) -> list[Issue]:
 def test_an_unknown_tag_has_its_place_and_the_nearest_name(tmp_path: Path) -> None:
     (issue,) = issues_of(tmp_path, "good: {where: visits_30d > 1}\nbad:\n  title: x\n  where: visit_30d > 1\n")
     assert (issue.code, issue.where) == ("unknown-tag", "segments/some.yaml:4:3")
-    assert issue.message == "unknown tag 'visit_30d'"
+    assert issue.message == "unknown tag 'visit_30d', used by the segment 'bad'"
     assert issue.hint == "did you mean 'visits_30d'?"
 
 

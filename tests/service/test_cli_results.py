@@ -17,6 +17,10 @@ Run = Callable[..., tuple[int, str, str]]
 KEYS: dict[tuple[str, ...], str] = {
     ("snapshots", "list"): "id as_of created_at users megabytes current",
     ("tags", "list"): "name kind type title unit window coverage where",
+    ("tags", "stats"): (
+        "tag type users unknown coverage distinct_values mean min quartile_1 median quartile_3 max earliest latest top_values psi "
+        "compared_with breach drift"
+    ),
     ("segments", "list"): "name title size share condition where",
     ("segments", "show", "quiet_payers"): (
         "name title purpose condition sentence_en sentence_zh sql size share unknown_share origin"
@@ -79,9 +83,9 @@ def test_one_user_in_every_format(reading_project: Project, run_main: Run, user:
     code, out, err = run_main("profile", "show", user, "--format", "json", "--dir", root, "--acts", 3, "--lang", "zh")
     assert (code, err) == (0, "")
     profile = json.loads(out)
-    assert list(profile) == ["user_id", "as_of", "profile", "acts"]
+    assert list(profile) == ["user_id", "as_of", "profile", "acts", "since", "changes"]
     assert {tuple(value) for value in profile["profile"]} == {
-        ("tag", "title", "kind", "window", "unit", "value", "percentile")
+        ("tag", "title", "kind", "window", "unit", "value", "percentile", "sources", "events")
     }
     assert [value["tag"] for value in profile["profile"]] == list(reading_project.catalog.tags)
     assert len(profile["acts"]) == 3

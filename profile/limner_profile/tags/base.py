@@ -22,6 +22,7 @@ from limner_profile.definitions import Definition, Location, Title
 from limner_profile.errors import InternalError, Issue, did_you_mean
 from limner_profile.predicates.base import Predicate, unknown_field_issue
 from limner_profile.predicates.where import Where
+from limner_profile.quality import Quality
 from limner_profile.registry import Registry
 from limner_profile.sources import FieldType
 from limner_profile.tags.defaults import Scalar, default_issue
@@ -257,6 +258,7 @@ class Tag(Definition):
     values: dict[str, Title] = Field(default={}, description="titles of the values of a category")
     default: Scalar | None = None
     freshness: Span | None = None
+    quality: Quality | None = None
 
     # A limit decides nothing about the values.
     WORDING: ClassVar[frozenset[str]] = Definition.WORDING | {"freshness"}

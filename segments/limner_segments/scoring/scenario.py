@@ -21,6 +21,7 @@ from limner_profile.predicates.where import Where
 from limner_profile.windows import Length, add_days, days_of
 from limner_profile.workspace import Workspace
 from limner_segments.scoring.outcomes.base import OUTCOME_KINDS, Outcome
+from limner_segments.segment import used_by
 
 OUTCOME_KINDS.discover(outcome_modules)
 
@@ -145,7 +146,9 @@ def read_scenarios(workspace: Workspace, catalog: Catalog) -> tuple[dict[str, Na
         scenario, complaints = validate(Scenario, entry.data, entry.document, (entry.name,))
         if scenario is not None:
             complaints = [
-                replace(issue, where=entry.document.where((entry.name, *field.split("."))))
+                replace(
+                    used_by(issue, "scenario", entry.name), where=entry.document.where((entry.name, *field.split(".")))
+                )
                 for field, issue in _check(entry.name, scenario, catalog, workspace)
             ]
         issues += complaints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +19,15 @@ def show_profile(
     directory: Dir = Path("."),
     snapshot: SnapshotId = None,
     acts: Annotated[int, typer.Option("--acts", help="How many of the latest acts to show.", min=0)] = 10,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Show what changed since this snapshot; the one before by default.")
+    ] = None,
     language: Language = None,
     style: Style = "table",
 ) -> None:
-    """Show every tag value of a user, with its place among all users, and the latest acts."""
+    """Show every tag value of a user: where it comes from, its place among all users, what changed, the latest acts."""
     from limner.output import Format, console, print_object, print_rows, show
-    from limner_profile.lookup import read_profile, read_timeline
+    from limner_profile.lookup import ValueOrigin, read_changes, read_origins, read_profile, read_timeline
 
     chosen = style_of(style)
     project = opened(directory)
@@ -32,23 +36,37 @@ def show_profile(
         values = read_profile(current, user)
         timeline = read_timeline(project.workspace, user, current.as_of, acts) if acts else []
         as_of = current.as_of_text
+        origins = read_origins(project.workspace, project.catalog, user, current.as_of)
+        earlier = since or project.store.previous_id(current.id)
+        changes = []
+        if earlier is not None and earlier != current.id:
+            with project.store.open(earlier) as before:
+                changes = [asdict(change) for change in read_changes(before, current, user)]
+    nothing = ValueOrigin(None, ())  # such as a score, which its model computes
     if chosen is Format.json:
         profile = [
             {"tag": value.tag, "title": value.title_zh if wanted == "zh" else value.title_en, "kind": value.kind,
-             "window": value.window, "unit": value.unit, "value": value.value, "percentile": value.percentile}
+             "window": value.window, "unit": value.unit, "value": value.value, "percentile": value.percentile,
+             "sources": list(origins.get(value.tag, nothing).sources), "events": origins.get(value.tag, nothing).events}
             for value in values
         ]  # fmt: skip
-        print_object({"user_id": user, "as_of": as_of, "profile": profile, "acts": timeline}, chosen)
+        content = {"user_id": user, "as_of": as_of, "profile": profile, "acts": timeline}
+        print_object({**content, "since": earlier, "changes": changes}, chosen)
         return
     rows = [
         {
             "tag": value.tag, "title": value.title_zh if wanted == "zh" else value.title_en,
             "value": f"{show(value.value)} {value.unit}".strip() if value.value is not None else None,
             "percentile": None if value.percentile is None else f"{100 * value.percentile:.0f} %",
+            "window": value.window, "events": origins.get(value.tag, nothing).events,
+            "sources": ", ".join(origins.get(value.tag, nothing).sources),
         }
         for value in values
     ]  # fmt: skip
     print_rows(rows, chosen, title=f"{user} as of {as_of}")
+    if changes and chosen is Format.table:
+        console().print()
+        print_rows(changes, chosen, ["tag", "before", "after", "redefined"], title=f"changed since {earlier}")
     if timeline and chosen is Format.table:
         console().print()
         acts_rows = [{"time": act["time"], "event": act["event"], "properties": act["properties"]} for act in timeline]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from limner.commands.options import Dir, SnapshotId, Style, style_of
+from limner.commands.options import Dir, SnapshotId, style_of
 
 
 def sql(
@@ -17,17 +17,38 @@ def sql(
     ],
     directory: Dir = Path("."),
     snapshot: SnapshotId = None,
-    style: Style = "table",
+    style: Annotated[str, typer.Option("--format", help="table, json, csv, or parquet with --out.")] = "table",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file that --format parquet writes.", show_default=False)
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print DuckDB's plan instead of the result.")] = False,
     seconds: Annotated[float, typer.Option("--timeout", min=0, help="Stop the query after so many seconds.")] = 60.0,
 ) -> None:
     """Run one read-only SELECT against a snapshot."""
     from limner.output import print_rows
-    from limner_profile.query import run_query
+    from limner_profile.errors import Issue, UserError
+    from limner_profile.query import explain_query, run_query, write_parquet
     from limner_profile.snapshots import SnapshotStore
     from limner_profile.workspace import open_workspace
 
-    chosen = style_of(style)
+    if (style == "parquet") != (out is not None):
+        raise UserError(
+            Issue(
+                "bad-value",
+                "--out",
+                "--format parquet and --out belong together",
+                "limner sql … --format parquet --out f.parquet",
+            )
+        )
+    chosen = style_of("table" if style == "parquet" else style)
     with SnapshotStore(open_workspace(directory).state).open(snapshot) as opened:
+        if explain:
+            typer.echo(explain_query(opened, query))
+            return
+        if out is not None:
+            rows = write_parquet(opened, query, out, seconds)
+            typer.echo(f"{rows:,} rows written to {out}", err=True)
+            return
         result = run_query(opened, query, seconds)
     names = _distinct(result.columns)
     print_rows([dict(zip(names, row, strict=True)) for row in result.rows], chosen, names)
