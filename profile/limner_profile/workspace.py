@@ -1,10 +1,11 @@
 """A workspace: the folder that a user owns, its limner.yaml, and where Limner keeps what it derives.
 
-Imports errors, definitions, sources and windows. Opening a workspace reads text files only.
+Imports errors, definitions, manifest, sources and windows. Opening a workspace reads text files only.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import Field, field_validator
 
 from limner_profile.definitions import Definition, Document, Location, entries, read_document, validate
 from limner_profile.errors import DefinitionError, Issue, SourceError
+from limner_profile.manifest import remembered
 from limner_profile.sources import (
     EVENT_FIELDS,
     FieldType,
@@ -28,6 +30,8 @@ from limner_profile.sources import (
 from limner_profile.windows import parse_timezone
 
 CONFIG_NAME = "limner.yaml"
+# Raised when the layout of the ingested files changes, so that older ones are made anew.
+LAYOUT = 3
 
 
 class Settings(Definition):
@@ -164,6 +168,11 @@ class Workspace:
         parts: Location = ("sources", name, *field.split(".")) if field else ("sources", name)
         return self.document.where(parts)
 
+    def source_digest(self, name: str) -> str:
+        """Twelve hex digits that change with what a source's mapping makes of its files."""
+        text = f"{LAYOUT} {self.config.timezone} {self.config.sources[name].digest()}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
     @cached_property
     def schema(self) -> Schema:
         """The fields and attributes that the source files offer, with types; raises SourceError with every issue."""
@@ -174,7 +183,7 @@ class Workspace:
         for name, source in self.config.sources.items():
             try:
                 files = source_files(source, self.root, self.source_where(name, "path"))
-                columns = file_columns(files[0], self.source_where(name, "path"))
+                columns = file_columns(files[0], self.source_where(name, "path"), source)
             except SourceError as error:
                 issues += error.issues
                 continue
@@ -183,8 +192,11 @@ class Workspace:
             issues += missing
             if missing:
                 continue
+            # A column keeps the type that it had at the last sync: one odd value does not make a number a text.
+            last = remembered(self.state, name, self.source_digest(name))
             for target, mapping in {**source.properties, **source.attributes}.items():
-                kind = mapping.type or field_type(columns[mapping.column])
+                kept: Any = last.types.get(target) if last else None
+                kind: FieldType = mapping.type or kept or field_type(columns[mapping.column])
                 known = attributes if source.type == "users" else event_fields
                 if source.type == "users" and target in attributes:
                     place = self.source_where(name, f"attributes.{target}")

@@ -18,8 +18,10 @@ from limner_explain.reasons import create_reason_tables, write_reasons
 from limner_profile.builder import default_as_of, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
 from limner_profile.errors import Issue, RefusedError, UserError, unknown_name
-from limner_profile.ingest import Ingested, ingest, read_ingested
+from limner_profile.ingest import ingest, read_ingested
+from limner_profile.manifest import Ingested
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
+from limner_profile.sync_plan import SourcePlan, plan_sync
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience import write_audiences
@@ -147,7 +149,16 @@ def sync(project: Project, progress: Progress) -> list[Ingested]:
             step.describe(f"ingest {name}")
             step.advance()
 
-        return ingest(project.workspace, begin)
+        ingested = ingest(project.workspace, begin)
+    for entry in ingested:
+        for note in entry.notes:
+            progress.warn(note)
+    return ingested
+
+
+def plan(root: Path | str) -> list[SourcePlan]:
+    """What `sync` would do with each source of a workspace, and what is wrong with them; nothing is written."""
+    return plan_sync(open_workspace(Path(root)))
 
 
 def build(project: Project, as_of: str | None, progress: Progress) -> Built:
