@@ -6,9 +6,10 @@ use and is replaced at the end, so a killed run leaves the old ones in use. Impo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -17,21 +18,29 @@ from limner_profile.errors import Issue, SourceError
 from limner_profile.manifest import Ingested, Part, read_manifest, write_manifest
 from limner_profile.overlaps import copy_to, distinct_rows, parquet_list, trim
 from limner_profile.sources import Source
-from limner_profile.staging import StagedField, quoted, stage, text_of
-from limner_profile.sync_plan import SourcePlan, plan_files
+from limner_profile.staging import IN_MEMORY, StagedField, quoted, stage, text_of
+from limner_profile.sync_plan import SourcePlan, plan_source
 from limner_profile.workspace import Workspace
 
 _FOLDERS = ("events", "users", "rejects")
 
 
-def ingest(workspace: Workspace, on_source: Callable[[str], None] = lambda name: None) -> list[Ingested]:
+def ingest(
+    workspace: Workspace,
+    on_source: Callable[[str], None] = lambda name: None,
+    frames: Mapping[str, Any] | None = None,
+    only: Sequence[str] | None = None,
+) -> list[Ingested]:
     """What each source gave, in the order of limner.yaml; only files that are new or have changed are read.
+
+    `frames` holds the rows of sources of `path: frame`; one that is not given keeps what it had. With `only`, the other
+    sources keep what they had.
 
     Raises SourceError for a missing file or column, a column of another type, an empty source, or a source of which no row
     can be read; then nothing changes. The caller holds the workspace's lock.
     """
     with writing(workspace.state):
-        return _ingest(workspace, on_source)
+        return _ingest(workspace, on_source, frames or {}, only)
 
 
 def read_ingested(workspace: Workspace) -> list[Ingested]:
@@ -39,10 +48,13 @@ def read_ingested(workspace: Workspace) -> list[Ingested]:
     return read_manifest(workspace.state)
 
 
-def _ingest(workspace: Workspace, on_source: Callable[[str], None]) -> list[Ingested]:
+def _ingest(
+    workspace: Workspace, on_source: Callable[[str], None], frames: Mapping[str, Any], only: Sequence[str] | None
+) -> list[Ingested]:
     _ = workspace.schema  # raises with every missing column at once, before any work is done
     before = {entry.source: entry for entry in read_ingested(workspace)}
-    plans = [plan_files(workspace, name, before.get(name)) for name in workspace.config.sources]
+    names = [name for name in workspace.config.sources if only is None or name in only]
+    plans = [plan_source(workspace, name, before.get(name), frames.get(name)) for name in names]
     issues = [issue for plan in plans for issue in plan.issues]
     if issues:
         raise SourceError(issues)
@@ -55,9 +67,15 @@ def _ingest(workspace: Workspace, on_source: Callable[[str], None]) -> list[Inge
             results.append(replace(old, columns=dict(plan.columns), reused=True))
             continue
         on_source(plan.source)
-        results.append(_ingest_files(workspace, plan))
-    write_manifest(workspace.state, results)
-    _tidy(workspace.state, {path for entry in results for path in entry.paths})
+        ingest_plan = _ingest_table if plan.batch else _ingest_files
+        results.append(ingest_plan(workspace, plan, old))
+    if only is None:
+        kept = results
+    else:
+        now = {**before, **{entry.source: entry for entry in results}}
+        kept = [now[name] for name in workspace.config.sources if name in now]
+    write_manifest(workspace.state, kept)
+    _tidy(workspace.state, {path for entry in kept for path in entry.paths})
     return results
 
 
@@ -73,7 +91,27 @@ def _tidy(state: Path, in_use: set[str]) -> None:
                 path.unlink()
 
 
-def _ingest_files(workspace: Workspace, plan: SourcePlan) -> Ingested:
+def _ingest_table(workspace: Workspace, plan: SourcePlan, old: Ingested | None) -> Ingested:
+    """What a database or a frame gives: one part more, or one instead of all, where it is read as a whole."""
+    name, source, batch = plan.source, workspace.config.sources[plan.source], plan.batch
+    assert batch is not None
+    where = workspace.source_where(name, "url" if source.url else "path")
+    with duckdb.connect() as con:
+        _prepare(con, workspace, source)
+        con.register(IN_MEMORY, batch.table)
+        try:
+            part = write_part(
+                con, workspace.state, name, source, source.label, batch.origin, batch.fingerprint, plan.fields
+            )
+        except duckdb.Error as error:
+            raise _unreadable(source, Path(source.label), where, error) from None
+        parts = [part] if batch.replaces or not old else [*old.parts, part]
+        _check_readable(con, workspace.state, source, where, parts)
+        entry = _summed(con, workspace, plan, trim(con, workspace.state, source, parts))
+    return replace(entry, mark=batch.mark, at_mark=batch.at_mark)
+
+
+def _ingest_files(workspace: Workspace, plan: SourcePlan, old: Ingested | None) -> Ingested:
     name, source = plan.source, workspace.config.sources[plan.source]
     where = workspace.source_where(name, "path")
     with duckdb.connect() as con:
@@ -179,7 +217,7 @@ def _check_readable(
     total = rejected + sum(part.rows + part.duplicates for part in parts)
     if total == 0:
         raise SourceError(
-            Issue("empty-source", where, f"{source.path} holds no rows", "a source needs at least one row")
+            Issue("empty-source", where, f"{source.label} holds no rows", "a source needs at least one row")
         )
     if total == rejected:
         files = parquet_list(state / part.rejects_file for part in parts)
@@ -190,7 +228,7 @@ def _check_readable(
             Issue(
                 "nothing-readable",
                 where,
-                f"none of the {total:,} rows of {source.path} can be read",
+                f"none of the {total:,} rows of {source.label} can be read",
                 f"line {line}: {reason}, {field} = {value!r}: is the column mapped right?",
             )
         )

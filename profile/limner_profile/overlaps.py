@@ -37,8 +37,11 @@ def distinct_rows(con: duckdb.DuckDBPyConnection, source: Source) -> str:
 
 
 def last_counts(source: Source) -> bool:
-    """Whether the last of several rows with one key counts: later exports of users are appended to earlier ones."""
-    return source.type == "users"
+    """Whether the last of several rows with one key counts.
+
+    Later exports of users are appended to earlier ones, and a row that comes again past a cursor was changed.
+    """
+    return source.type == "users" or source.cursor is not None
 
 
 def trim(con: duckdb.DuckDBPyConnection, state: Path, source: Source, parts: Sequence[Part]) -> tuple[Part, ...]:

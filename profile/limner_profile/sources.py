@@ -9,13 +9,14 @@ from __future__ import annotations
 import glob
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, cast
 
 import duckdb
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from limner_profile.definitions import Definition
 from limner_profile.errors import Issue, SourceError, did_you_mean
@@ -57,15 +58,21 @@ def _zone(name: str) -> str:
 
 Columns = Annotated[dict[str, ColumnMapping], BeforeValidator(_columns)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
+# The name of an environment variable within a url: ${NAME}.
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+# The `path` of a source whose rows are handed over by a program.
+FRAME = "frame"
 
 
 class Source(Definition):
     """A table of users, events or orders, and which of its columns mean what."""
 
     type: Literal["users", "events", "orders"]
-    path: str = Field(min_length=1)
+    path: str = ""
+    url: str | None = None
     table: str | None = None
     query: str | None = None
+    cursor: str | None = None
     user: str
     time: str | None = None
     received: str | None = None
@@ -99,13 +106,7 @@ class Source(Definition):
             wrong = [name for name in ("since", "attributes") if getattr(self, name)]
         if wrong:
             raise ValueError(f"a source of type {self.type} has no field {wrong[0]!r} | remove it, or change the type")
-        if self.table and self.query:
-            raise ValueError("a source has either 'table' or 'query' | remove one of them")
-        if self.relation and not is_duckdb(Path(self.path)):
-            word = "table" if self.table else "query"
-            raise ValueError(
-                f"'{word}' needs a database | 'path' ends in .duckdb there; a plain file has one table only"
-            )
+        self._says_where()
         if self.type != "users" and not self.time:
             raise ValueError(
                 f"a source of type {self.type} needs 'time' | name the column that holds the time of the act"
@@ -131,6 +132,34 @@ class Source(Definition):
             folded[name.casefold()] = name
         return self
 
+    def _says_where(self) -> None:
+        if bool(self.path) == bool(self.url):
+            raise ValueError("a source has either 'path' or 'url' | 'path' names files, 'url' a database")
+        if self.table and self.query:
+            raise ValueError("a source has either 'table' or 'query' | remove one of them")
+        if self.relation and not self.url and not is_duckdb(Path(self.path)):
+            word = "table" if self.table else "query"
+            raise ValueError(
+                f"'{word}' needs a database | 'path' ends in .duckdb there; a plain file has one table only"
+            )
+        if self.url and not self.relation:
+            raise ValueError("a database has many tables | name one: 'table: orders', or 'query: SELECT …'")
+        if self.cursor and not self.url:
+            raise ValueError("'cursor' needs a database | files are read again when they change")
+        password = re.search(r"://[^/@]*?:([^/]*)@", self.url or "")
+        if password and VARIABLE.sub("", password[1]):
+            raise ValueError("a password in a file is no secret | write the name of an environment variable: ${NAME}")
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the rows come from files, and not from a database or a program."""
+        return not self.url and self.path != FRAME
+
+    @property
+    def label(self) -> str:
+        """What the rows come from, for messages: never an address."""
+        return self.path or self.table or "the query"
+
     @property
     def relation(self) -> str | None:
         """The table or the query that is read of a database; None for plain files."""
@@ -146,7 +175,8 @@ class Source(Definition):
     def mapped(self) -> dict[str, str]:
         """Which YAML field names which column of the file: field path to column name."""
         single = {
-            name: getattr(self, name) for name in ("user", "time", "received", "event", "event_id", "amount", "since")
+            name: getattr(self, name)
+            for name in ("user", "time", "received", "event", "event_id", "amount", "since", "cursor")
         }
         columns = {name: column for name, column in single.items() if column}
         columns |= {f"properties.{name}": mapping.column for name, mapping in self.properties.items()}

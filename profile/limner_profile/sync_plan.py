@@ -9,10 +9,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
+from limner_profile.databases import Mark, fetch, mark_of, mark_value
 from limner_profile.errors import Issue, SourceError
+from limner_profile.frames import as_arrow, table_columns, table_digest
 from limner_profile.manifest import Ingested, Part, read_manifest
 from limner_profile.sources import (
     FieldType,
@@ -23,7 +26,7 @@ from limner_profile.sources import (
     is_duckdb,
     source_files,
 )
-from limner_profile.staging import StagedField, staged_fields, unreadable_as
+from limner_profile.staging import IN_MEMORY, StagedField, staged_fields, unreadable_as
 from limner_profile.workspace import Workspace
 
 
@@ -35,6 +38,18 @@ class Piece:
     path: Path
     fingerprint: str
     part: Part | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows in memory that a sync will ingest: a pyarrow Table, its name in the manifest, and where the cursor then stands."""
+
+    table: Any
+    origin: str
+    fingerprint: str
+    mark: Mark | None
+    at_mark: tuple[str, ...]
+    replaces: bool
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,7 @@ class SourcePlan:
     pieces: tuple[Piece, ...] = ()
     fields: tuple[StagedField, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    batch: Batch | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -71,10 +87,130 @@ def plan_sync(workspace: Workspace) -> list[SourcePlan]:
     plans = []
     for name in workspace.config.sources:
         try:
-            plans.append(plan_files(workspace, name, before.get(name)))
+            plans.append(plan_source(workspace, name, before.get(name)))
         except SourceError as error:
             plans.append(SourcePlan(name, issues=error.issues))
     return plans
+
+
+def plan_source(workspace: Workspace, name: str, before: Ingested | None, frame: Any = None) -> SourcePlan:
+    """What a sync will do with one source; raises SourceError where it cannot be read, or a frame was never handed over."""
+    source = workspace.config.sources[name]
+    known = before if before and before.digest == workspace.source_digest(name) else None
+    if source.has_files:
+        return plan_files(workspace, name, before)
+    if source.url:
+        mark = known.mark if known and _all_there(workspace, known) else None
+        table = fetch(source, workspace.source_where(name, "url"), mark)
+        plan = plan_table(workspace, name, before, table, mark)
+        if (
+            mark
+            and known
+            and any(field not in known.types for field, kind in _inferred(source, plan) if kind != "category")
+        ):
+            # A column that was empty so far has a type now: the parts that are there would have another.
+            table = fetch(source, workspace.source_where(name, "url"))
+            return plan_table(workspace, name, before, table, None)
+        return plan
+    where = workspace.source_where(name, "path")
+    if frame is not None:
+        return plan_table(workspace, name, before, as_arrow(frame, where), None)
+    if known is None or not _all_there(workspace, known):
+        hint = f"hand it over in Python: limner.sync_frame(project, {name!r}, frame)"
+        raise SourceError(
+            Issue("no-frame", where, f"the frame of {name!r} is not there, or was mapped otherwise", hint)
+        )
+    return SourcePlan(name, unchanged=len(known.parts), columns=known.columns)
+
+
+def plan_table(workspace: Workspace, name: str, before: Ingested | None, table: Any, mark: Mark | None) -> SourcePlan:
+    """What a sync will do with rows in memory; those from `mark` on, where it is given, are added to what is there."""
+    source = workspace.config.sources[name]
+    known = before if before and before.digest == workspace.source_digest(name) else None
+    columns = table_columns(table)
+    label = Path(source.label)
+    issues = _missing(workspace, name, source, label, columns)
+    if issues:
+        return SourcePlan(name, missing_columns=_missing_names(source, columns), issues=tuple(issues))
+    fields = staged_fields(source, columns, remembered_types(known))
+    batch = _batch(workspace, name, source, table, mark, known if mark else None, fields)
+    rows = batch.table
+    retyped = _retyped(workspace, name, source, IN_MEMORY, fields, columns, rows) if known and rows.num_rows else {}
+    had = before.columns if before else columns
+    new_columns = tuple(column for column in columns if column not in had)
+    old = [part.fingerprint for part in known.parts] if known and _all_there(workspace, known) else []
+    fresh = (rows.num_rows > 0 or not mark) and batch.fingerprint not in old
+    origins = (batch.origin,) if fresh else ()
+    changed = bool(old) and not mark
+    return SourcePlan(
+        name,
+        () if changed else origins,
+        origins if changed else (),
+        (),
+        len(old) if mark or not fresh else 0,
+        new_columns,
+        (),
+        tuple(retyped),
+        tuple(retyped.values()),
+        (),
+        tuple(fields),
+        {**columns, **(known.columns if known else {})},
+        batch if fresh else None,
+    )
+
+
+def _inferred(source: Source, plan: SourcePlan) -> list[tuple[str, FieldType]]:
+    mappings = {**source.properties, **source.attributes}
+    return [
+        (field.name, field.type) for field in plan.fields if field.name in mappings and not mappings[field.name].type
+    ]
+
+
+def _all_there(workspace: Workspace, entry: Ingested) -> bool:
+    return all((workspace.state / path).exists() for path in entry.paths)
+
+
+def _batch(
+    workspace: Workspace,
+    name: str,
+    source: Source,
+    table: Any,
+    mark: Mark | None,
+    known: Ingested | None,
+    fields: Sequence[StagedField],
+) -> Batch:
+    """The rows that are new: not those that stand at the mark and were read last time."""
+    import pyarrow as pa
+
+    at_mark: tuple[str, ...] = ()
+    reached = mark
+    if source.cursor:
+        values = table.column(source.cursor).to_pylist()
+        if mark and known:
+            start, had = mark_value(mark), set(known.at_mark)
+            new = [value != start or _row_digest(table, row) not in had for row, value in enumerate(values)]
+            at_start = [_row_digest(table, row) for row, value in enumerate(values) if value == start]
+            table, values = (
+                table.filter(pa.array(new, pa.bool_())),
+                [value for value, keep in zip(values, new, strict=True) if keep],
+            )
+            at_mark = tuple(at_start)
+        top = max((value for value in values if value is not None), default=None)
+        if top is not None and (mark is None or top != mark_value(mark)):
+            reached = mark_of(top)
+            at_mark = tuple(_row_digest(table, row) for row, value in enumerate(values) if value == top)
+    types = " ".join(field.type for field in fields)
+    text = f"{workspace.source_digest(name)} {types} {mark} {table_digest(table)}"
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()[:12]
+    origin = f"{source.label} after {mark[1]}" if mark else source.label
+    return Batch(table, origin, fingerprint, reached, at_mark, mark is None)
+
+
+def _row_digest(table: Any, row: int) -> str:
+    # As text: the same row comes as 1, 1.0 or '1' when the other values of a column make it a column of another type.
+    values = table.slice(row, 1).to_pylist()[0].values()
+    texts = [str(int(value) if isinstance(value, float) and value.is_integer() else value) for value in values]
+    return hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
 
 
 def plan_files(workspace: Workspace, name: str, before: Ingested | None) -> SourcePlan:
@@ -160,17 +296,21 @@ def _retyped(
     workspace: Workspace,
     name: str,
     source: Source,
-    file: Path,
+    file: Path | str,
     fields: Sequence[StagedField],
     columns: Mapping[str, str],
+    table: Any = None,
 ) -> dict[str, Issue]:
     """The columns of a file of which nothing can be read as the type that the source has had so far."""
     issues = {}
     places = {column: workspace.source_where(name, path) for path, column in source.mapped().items()}
+    shown = source.label if isinstance(file, str) else file.name
     doubtful = [field for field in fields if field.type not in ("category", field_type(columns[field.column]))]
     if doubtful:
         with duckdb.connect() as con:
             con.execute(f"SET TimeZone = '{source.timezone or workspace.config.timezone}'")
+            if table is not None:
+                con.register(IN_MEMORY, table)
             for field in doubtful:
                 try:
                     value = unreadable_as(con, source, field, file)
@@ -180,7 +320,7 @@ def _retyped(
                     issues[field.column] = Issue(
                         "retyped-column",
                         places[field.column],
-                        f"{file.name}: {field.column!r} was a {field.type} so far and holds none now, but {value!r}",
+                        f"{shown}: {field.column!r} was a {field.type} so far and holds none now, but {value!r}",
                         "correct the file; or state 'type:' in the mapping, or map another column",
                     )
     return issues

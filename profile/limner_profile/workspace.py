@@ -173,6 +173,23 @@ class Workspace:
         text = f"{LAYOUT} {self.config.timezone} {self.config.sources[name].digest()}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    def _first_columns(self, name: str, source: Source) -> tuple[Path, dict[str, str]]:
+        """The first file of a source and its columns; of a database or a frame, what was there at the last sync."""
+        if source.has_files:
+            where = self.source_where(name, "path")
+            file = source_files(source, self.root, where)[0]
+            return file, file_columns(file, where, source)
+        last = remembered(self.state, name, self.source_digest(name))
+        if last:
+            return Path(source.label), dict(last.columns)
+        if source.url:
+            from limner_profile.databases import fetch
+            from limner_profile.frames import table_columns
+
+            return Path(source.label), table_columns(fetch(source, self.source_where(name, "url"), limit=1000))
+        # A frame that nobody has handed over yet: it will have what is mapped.
+        return Path(source.label), dict.fromkeys(source.mapped().values(), "VARCHAR")
+
     @cached_property
     def schema(self) -> Schema:
         """The fields and attributes that the source files offer, with types; raises SourceError with every issue."""
@@ -182,13 +199,12 @@ class Workspace:
         attribute_source: dict[str, str] = {}
         for name, source in self.config.sources.items():
             try:
-                files = source_files(source, self.root, self.source_where(name, "path"))
-                columns = file_columns(files[0], self.source_where(name, "path"), source)
+                first, columns = self._first_columns(name, source)
             except SourceError as error:
                 issues += error.issues
                 continue
             places = {field: self.source_where(name, field) for field in source.mapped()}
-            missing = check_columns(source, name, files[0], columns, places)
+            missing = check_columns(source, name, first, columns, places)
             issues += missing
             if missing:
                 continue

@@ -62,8 +62,8 @@ def test_what_the_sources_offer(lay: Lay) -> None:
     [
         ("Asia/Shanghai", "Asia/Shangai", "bad-value", "limner.yaml:2:1",
          "'timezone': unknown time zone 'Asia/Shangai'", "did you mean 'Asia/Shanghai'?"),
-        ("    path: people.csv", "    pth: people.csv", "missing-field", "limner.yaml:4:3",
-         "the field 'path' is missing", "add a line 'path: …'"),
+        ("    path: people.csv", "    pth: people.csv", "unknown-field", "limner.yaml:6:5", "unknown field 'pth'",
+         "did you mean 'path'?"),
         ("type: users", "type: user", "bad-value", "limner.yaml:5:5", "'type' cannot be 'user'",
          "did you mean 'users'?"),
         ("    time: at\n", "", "bad-value", "limner.yaml:10:3", "'acts': a source of type events needs 'time'",
