@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -227,3 +231,47 @@ def test_step_by_step_is_the_same_as_at_once(
     assert content(root).keys() == stepwise.keys()
     assert all(content(root)[file] == stepwise[file] for file in stepwise if file.endswith(".parquet"))
     assert [replace(part) for part in fresh.parts] == list(entry.parts)
+
+
+def test_a_sync_of_overlapping_files_killed_at_any_moment_counts_nothing_twice(lay: Lay) -> None:
+    lines = [f"u{n % 97},2025-01-01 00:{n % 60:02}:{n // 60:02},x,{n},{n}\n" for n in range(3000)]
+    files = {f"a{part}.csv": HEAD + "".join(lines[part * 500 : part * 500 + 1500]) for part in range(4)}
+    root = lay({"limner.yaml": EVENTS % ", event_id: i", **files})
+    run(root)
+    script = f"""
+import os
+from pathlib import Path
+from limner_profile.ingest import ingest
+from limner_profile.workspace import open_workspace
+root = Path({str(root)!r})
+print("ready", flush=True)
+while True:
+    for number in range(4):  # a file goes, and comes again with another time
+        aside, path = root / "aside", root / f"a{{number}}.csv"
+        path.rename(aside)
+        ingest(open_workspace(root))
+        aside.rename(path)
+        os.utime(path)
+        ingest(open_workspace(root))
+"""
+    source = str(Path(sys.modules["limner_profile.ingest"].__file__ or "").parents[1])
+    rng = random.Random(4)
+    for _ in range(4):
+        environment = {**os.environ, "PYTHONPATH": source}
+        running = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE)
+        assert running.stdout is not None
+        assert running.stdout.readline().strip() == b"ready"
+        time.sleep(rng.uniform(0.02, 0.8))
+        running.kill()
+        running.wait()
+        running.stdout.close()
+        (entry,) = read_ingested(open_workspace(root))
+        kept = rows_of(root, entry)
+        assert len(kept) == len(set(kept)) == entry.rows
+        assert sum(counts(entry)) == 1500 * len(entry.parts)
+        if (root / "aside").exists():
+            (missing,) = set(files) - {path.name for path in root.glob("a?.csv")}
+            (root / "aside").rename(root / missing)
+    entry = run(root)
+    assert counts(entry) == (3000, 3000, 0)
+    assert {file for file in content(root) if file.endswith(".parquet")} == set(entry.paths)
