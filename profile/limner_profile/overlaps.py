@@ -23,16 +23,22 @@ def distinct_rows(con: duckdb.DuckDBPyConnection, source: Source) -> str:
     """The name of the relation that holds `staged` without repeated rows: by event id, by user, or rows alike in all."""
     if source.keep_duplicates:
         return "staged"
-    if source.event_id:
-        # A row without an id is told from every other by its place.
-        keys = "event_id, CASE WHEN event_id IS NULL THEN _row END"
-    else:
-        keys = ", ".join(_keys(con, source, "staged"))
+    keys = ", ".join(["event_id"] if source.event_id else _keys(con, source, "staged"))
+    # A row without an id is told from every other by its place.
+    known = "event_id IS NOT NULL" if source.event_id else "true"
+    # First the hashes that stand twice, which is cheap; then the rows themselves, which are few or none.
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE twice AS SELECT h FROM (SELECT hash({keys}) AS h FROM staged WHERE {known}) "
+        "GROUP BY h HAVING count(*) > 1"
+    )
+    if not con.execute("SELECT 1 FROM twice LIMIT 1").fetchall():
+        return "staged"
     order = "_row DESC" if last_counts(source) else "_row"
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE kept AS SELECT * FROM staged "
-        f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1"
+        f"CREATE OR REPLACE TEMP TABLE losers AS SELECT _row FROM staged WHERE {known} AND hash({keys}) IN (SELECT h FROM twice) "
+        f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) > 1"
     )
+    con.execute("CREATE OR REPLACE TEMP VIEW kept AS SELECT * FROM staged WHERE _row NOT IN (SELECT _row FROM losers)")
     return "kept"
 
 

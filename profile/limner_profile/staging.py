@@ -1,6 +1,6 @@
 """Staging: one file of a source (or one table in memory) is read, cast field by field, and parted into sound and bad rows.
 
-What comes out stands in temporary tables of the connection: `staged` and `rejected`. Imports csv_lines, json_lines and sources.
+What comes out stands in the temporary relations `staged` and `rejected` of the connection. Imports csv_lines, json_lines and sources.
 """
 
 from __future__ import annotations
@@ -88,23 +88,26 @@ def stage(
         relation, number = "read_parquet(?, file_row_number=true)", "file_row_number + 1"
     casts = ", ".join(f"{_cast(field, source)} AS {quoted(field.name)}" for field in fields)
     raws = ", ".join(f"CAST({quoted(field.column)} AS VARCHAR) AS {quoted('_raw_' + field.name)}" for field in fields)
+    # The text of a row is kept only where the row is bad.
+    shown = ["_text", *(quoted("_raw_" + field.name) for field in fields)]
+    kept = ", ".join(f"CASE WHEN _problem IS NOT NULL THEN {column} END AS {column}" for column in shown)
+    names = ", ".join(quoted(field.name) for field in fields)
     try:
         con.execute(
-            f"CREATE OR REPLACE TEMP TABLE read_rows AS SELECT *, {_problem(fields)} AS _problem FROM "
-            f"(SELECT {number} AS _row, {fault} AS _fault, {text} AS _text, {casts}, {raws} FROM {relation})",
+            f"CREATE OR REPLACE TEMP TABLE read_rows AS SELECT _row, {names}, _problem, {kept} FROM "
+            f"(SELECT *, {_problem(fields)} AS _problem FROM "
+            f"(SELECT {number} AS _row, {fault} AS _fault, {text} AS _text, {casts}, {raws} FROM {relation}))",
             parameters,
         )
     finally:
         if not isinstance(piece, str) and is_duckdb(piece):
             detach_duckdb(con)
-    names = ", ".join(quoted(field.name) for field in fields)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE staged AS SELECT _row, {names} FROM read_rows WHERE _problem IS NULL")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW staged AS SELECT _row, {names} FROM read_rows WHERE _problem IS NULL")
     con.execute(
         "CREATE OR REPLACE TEMP TABLE rejected "
         "(source VARCHAR, file VARCHAR, line BIGINT, field VARCHAR, value VARCHAR, reason VARCHAR)"
     )
     rows = _bad_rows(con, piece, fields)
-    con.execute("DROP TABLE read_rows")
     if rows:
         file = piece if isinstance(piece, str) else piece.name
         con.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", [(name, file, *row) for row in rows])
