@@ -15,7 +15,8 @@ from sqlglot import exp
 from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError, SourceError
-from limner_profile.ingest import Ingested, read_ingested
+from limner_profile.ingest import read_ingested
+from limner_profile.manifest import Ingested
 from limner_profile.quality import Breach, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
@@ -147,7 +148,7 @@ def attach_files(connection: duckdb.DuckDBPyConnection, workspace: Workspace, ca
 def _in_use(workspace: Workspace) -> list[Ingested]:
     """What was ingested of the sources that limner.yaml names today; raises RefusedError where nothing was."""
     entries = [entry for entry in read_ingested(workspace) if entry.source in workspace.config.sources]
-    if not entries or not all((workspace.state / entry.file).exists() for entry in entries):
+    if not entries or not all((workspace.state / file).exists() for entry in entries for file in entry.files):
         raise RefusedError(
             Issue("not-ingested", str(workspace.root), "no data has been ingested yet", "run 'limner sync' first")
         )
@@ -172,7 +173,9 @@ def _check_mapped(connection: duckdb.DuckDBPyConnection, workspace: Workspace, i
 
 
 def _files(workspace: Workspace, entries: Sequence[Ingested]) -> str:
-    paths = ", ".join("'" + str(workspace.state / entry.file).replace("'", "''") + "'" for entry in entries)
+    paths = ", ".join(
+        "'" + str(workspace.state / file).replace("'", "''") + "'" for entry in entries for file in entry.files
+    )
     return f"read_parquet([{paths}], union_by_name = true)"
 
 
@@ -296,7 +299,9 @@ def refresh_tag_statistics(connection: duckdb.DuckDBPyConnection, name: str) -> 
 
 def _write_rejects(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
     files = ", ".join(
-        "'" + str(workspace.state / entry.rejects_file).replace("'", "''") + "'" for entry in read_ingested(workspace)
+        "'" + str(workspace.state / file).replace("'", "''") + "'"
+        for entry in read_ingested(workspace)
+        for file in entry.rejects_files
     )
     REJECTS_TABLE.create(connection, replace=True)
     connection.execute(f"INSERT INTO rejects SELECT * FROM read_parquet([{files}])")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import duckdb
 
@@ -17,7 +19,21 @@ SAMPLE_ROWS = 20_480
 
 def is_csv(file: Path) -> bool:
     """Whether the file's name says that it is delimited text."""
-    return file.name.removesuffix(".gz").endswith((".csv", ".tsv", ".txt"))
+    return plain_name(file).endswith((".csv", ".tsv", ".txt"))
+
+
+def plain_name(file: Path) -> str:
+    """The file's name without the ending that says how it is packed."""
+    return file.name.removesuffix(".gz").removesuffix(".zst")
+
+
+def open_bytes(file: Path) -> BinaryIO:
+    """The bytes of a file, unpacked where its name says that they are packed (.gz, .zst)."""
+    if file.suffix == ".zst":
+        import pyarrow as pa
+
+        return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(str(file), "zstd")))
+    return cast("BinaryIO", gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
 
 
 def csv_delimiter(file: Path) -> str:
@@ -38,8 +54,7 @@ def csv_names(file: Path) -> list[str]:
 
 def header_line(file: Path) -> str:
     """The first line of the file without its end, and without a byte-order mark."""
-    opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
-    with opened as raw:
+    with open_bytes(file) as raw:
         lines = raw.readline().decode("utf-8-sig", errors="replace").splitlines()
     return lines[0] if lines else ""
 

@@ -1,16 +1,15 @@
-"""The lines of a CSV file at which its rows begin, for pointing at a row that cannot be read. Imports sources only.
+"""The lines of a text file at which its rows begin, for pointing at a row that cannot be read. Imports csv_dialect only.
 
-DuckDB numbers rows, not lines; a quoted value may span several lines, and empty lines are no rows.
+DuckDB numbers rows, not lines; in CSV a quoted value may span several lines, and empty lines are no rows.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from pathlib import Path
 
-from limner_profile.csv_dialect import csv_delimiter
+from limner_profile.csv_dialect import csv_delimiter, open_bytes
 
 
 def lines_of(file: Path, sound: set[int], broken: set[int]) -> tuple[dict[int, int], dict[int, int]]:
@@ -20,8 +19,7 @@ def lines_of(file: Path, sound: set[int], broken: set[int]) -> tuple[dict[int, i
     sound_lines: dict[int, int] = {}
     broken_lines: dict[int, int] = {}
     csv.field_size_limit(1 << 30)  # DuckDB reads longer values than the 128 kB that Python stops at
-    opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
-    with opened as raw, io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="") as text:
+    with open_bytes(file) as raw, io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="") as text:
         reader = csv.reader(text, delimiter=csv_delimiter(file))
         next(reader, None)
         line, accepted, number = reader.line_num + 1, 0, 0
@@ -39,3 +37,21 @@ def lines_of(file: Path, sound: set[int], broken: set[int]) -> tuple[dict[int, i
             if len(sound_lines) == len(sound) and len(broken_lines) == len(broken):
                 break
     return sound_lines, broken_lines
+
+
+def lines_of_json(file: Path, numbers: set[int]) -> dict[int, int]:
+    """The lines of a file of JSON lines on which rows stand, by the numbers that DuckDB gives to what it takes for lines.
+
+    A line that ends in CR and LF counts twice there, so a file may be counted otherwise than an editor counts it.
+    """
+    lines: dict[int, int] = {}
+    last = max(numbers, default=0)
+    with open_bytes(file) as raw:
+        count = 0
+        for line, content in enumerate(raw, start=1):
+            taken = range(count + 1, count + 2 + content.count(b"\r"))
+            lines |= {number: line for number in taken if number in numbers}
+            count = taken[-1]
+            if count >= last:
+                break
+    return lines

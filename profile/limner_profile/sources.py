@@ -1,23 +1,25 @@
 """Where data comes from: the `sources:` of limner.yaml, and what the files behind them hold.
 
-A source maps the columns of CSV or Parquet files to what Limner knows: user, time, event, amount, properties
-and attributes. Imports errors, definitions and windows.
+A source maps the columns of files (CSV, JSON lines, Parquet, DuckDB), of a database or of a frame to what Limner
+knows: user, time, event, amount, properties and attributes. Imports errors, definitions, json_lines and windows.
 """
 
 from __future__ import annotations
 
 import glob
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import duckdb
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
-from limner_profile.csv_dialect import csv_types, header_line, is_csv
+from limner_profile.csv_dialect import csv_types, header_line, is_csv, plain_name
 from limner_profile.definitions import Definition
 from limner_profile.errors import Issue, SourceError, did_you_mean
+from limner_profile.json_lines import json_columns
 from limner_profile.windows import parse_timezone
 
 FieldType = Literal["number", "category", "boolean", "date", "time"]
@@ -55,13 +57,21 @@ def _zone(name: str) -> str:
 
 Columns = Annotated[dict[str, ColumnMapping], BeforeValidator(_columns)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
+# The name of an environment variable within a url: ${NAME}.
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+# The `path` of a source whose rows are handed over by a program.
+FRAME = "frame"
 
 
 class Source(Definition):
     """A table of users, events or orders, and which of its columns mean what."""
 
     type: Literal["users", "events", "orders"]
-    path: str = Field(min_length=1)
+    path: str = ""
+    url: str | None = None
+    table: str | None = None
+    query: str | None = None
+    cursor: str | None = None
     user: str
     time: str | None = None
     received: str | None = None
@@ -95,6 +105,7 @@ class Source(Definition):
             wrong = [name for name in ("since", "attributes") if getattr(self, name)]
         if wrong:
             raise ValueError(f"a source of type {self.type} has no field {wrong[0]!r} | remove it, or change the type")
+        self._says_where()
         if self.type != "users" and not self.time:
             raise ValueError(
                 f"a source of type {self.type} needs 'time' | name the column that holds the time of the act"
@@ -120,6 +131,39 @@ class Source(Definition):
             folded[name.casefold()] = name
         return self
 
+    def _says_where(self) -> None:
+        if bool(self.path) == bool(self.url):
+            raise ValueError("a source has either 'path' or 'url' | 'path' names files, 'url' a database")
+        if self.table and self.query:
+            raise ValueError("a source has either 'table' or 'query' | remove one of them")
+        if self.relation and not self.url and not is_duckdb(Path(self.path)):
+            word = "table" if self.table else "query"
+            raise ValueError(
+                f"'{word}' needs a database | 'path' ends in .duckdb there; a plain file has one table only"
+            )
+        if self.url and not self.relation:
+            raise ValueError("a database has many tables | name one: 'table: orders', or 'query: SELECT …'")
+        if self.cursor and not self.url:
+            raise ValueError("'cursor' needs a database | files are read again when they change")
+        password = re.search(r"://[^/@]*?:([^/]*)@", self.url or "")
+        if password and VARIABLE.sub("", password[1]):
+            raise ValueError("a password in a file is no secret | write the name of an environment variable: ${NAME}")
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the rows come from files, and not from a database or a program."""
+        return not self.url and self.path != FRAME
+
+    @property
+    def label(self) -> str:
+        """What the rows come from, for messages: never an address."""
+        return self.path or self.table or "the query"
+
+    @property
+    def relation(self) -> str | None:
+        """The table or the query that is read of a database; None for plain files."""
+        return self.query or self.table
+
     @property
     def constant_event(self) -> str | None:
         """The event name that every row gets, or None where a column holds it."""
@@ -130,7 +174,8 @@ class Source(Definition):
     def mapped(self) -> dict[str, str]:
         """Which YAML field names which column of the file: field path to column name."""
         single = {
-            name: getattr(self, name) for name in ("user", "time", "received", "event", "event_id", "amount", "since")
+            name: getattr(self, name)
+            for name in ("user", "time", "received", "event", "event_id", "amount", "since", "cursor")
         }
         columns = {name: column for name, column in single.items() if column}
         columns |= {f"properties.{name}": mapping.column for name, mapping in self.properties.items()}
@@ -152,23 +197,63 @@ def source_files(source: Source, root: Path, where: str) -> list[Path]:
         hint = did_you_mean(Path(pattern).name, near, f"paths are relative to the folder of limner.yaml ({root.name}/)")
         raise SourceError(Issue("missing-file", where, f"no file matches {source.path!r}", hint))
     for file in files:
-        if not is_csv(file) and file.suffix != ".parquet":
+        if not (is_csv(file) or is_json(file) or is_duckdb(file)) and file.suffix != ".parquet":
             raise SourceError(
                 Issue(
                     "unknown-format",
                     where,
-                    f"{file.name!r} is neither CSV nor Parquet",
-                    "files end in .csv, .csv.gz, .tsv or .parquet",
+                    f"{file.name!r} is neither CSV, JSON lines, Parquet nor DuckDB",
+                    "files end in .csv, .tsv, .jsonl (each also .gz or .zst), .parquet or .duckdb",
                 )
             )
+        if is_duckdb(file) and not source.relation:
+            hint = "name a table of the file: 'table: orders', or 'query: SELECT …'"
+            raise SourceError(Issue("no-table", where, f"{file.name!r} is a database of many tables", hint))
     return files
 
 
-def file_columns(file: Path, where: str) -> dict[str, str]:
-    """Column name to DuckDB type, as the file says (Parquet) or as its first rows suggest (CSV)."""
+def is_json(file: Path) -> bool:
+    """Whether the file's name says that each of its lines is a JSON object."""
+    return plain_name(file).endswith((".jsonl", ".ndjson"))
+
+
+def is_duckdb(file: Path) -> bool:
+    """Whether the file's name says that it is a database of DuckDB."""
+    return file.suffix in (".duckdb", ".ddb")
+
+
+def attach_duckdb(con: duckdb.DuckDBPyConnection, file: Path, source: Source) -> str:
+    """The relation that a source means within a DuckDB file, which is attached read-only as `origin`."""
+    con.execute(f"ATTACH '{str(file).replace(chr(39), chr(39) * 2)}' AS origin (READ_ONLY)")
+    con.execute("USE origin")
+    if source.query:
+        return f"({source.query.strip().rstrip(';')})"
+    return "origin." + ".".join('"' + part.replace('"', '""') + '"' for part in (source.table or "").split("."))
+
+
+def detach_duckdb(con: duckdb.DuckDBPyConnection) -> None:
+    """Let go of the file that `attach_duckdb` attached."""
+    con.execute("USE memory")
+    con.execute("DETACH DATABASE IF EXISTS origin")
+
+
+def file_columns(file: Path, where: str, source: Source | None = None) -> dict[str, str]:
+    """Column name to DuckDB type, as the file says (Parquet, DuckDB) or as its first rows suggest (CSV, JSON lines).
+
+    `source` says which table of a DuckDB file is meant, and which rare keys of JSON lines are looked for.
+    """
     empty = SourceError(Issue("empty-source", where, f"{file.name} is empty", "a source needs at least one row"))
     with duckdb.connect() as con:
         try:
+            if is_json(file):
+                found = json_columns(con, str(file), source.mapped().values() if source else ())
+                if not found and file.stat().st_size == 0:
+                    raise empty
+                return found
+            if is_duckdb(file) and source:
+                relation = attach_duckdb(con, file, source)
+                rows = con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+                return {str(row[0]): str(row[1]) for row in rows}
             if is_csv(file):
                 if not header_line(file).strip():
                     raise empty

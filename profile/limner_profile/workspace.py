@@ -1,10 +1,11 @@
 """A workspace: the folder that a user owns, its limner.yaml, and where Limner keeps what it derives.
 
-Imports errors, definitions, sources and windows. Opening a workspace reads text files only.
+Imports errors, definitions, manifest, sources and windows. Opening a workspace reads text files only.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import Field, field_validator
 
 from limner_profile.definitions import Definition, Document, Location, entries, read_document, validate
 from limner_profile.errors import DefinitionError, Issue, SourceError
+from limner_profile.manifest import remembered
 from limner_profile.sources import (
     EVENT_FIELDS,
     FieldType,
@@ -28,6 +30,8 @@ from limner_profile.sources import (
 from limner_profile.windows import parse_timezone
 
 CONFIG_NAME = "limner.yaml"
+# Raised when the layout of the ingested files changes, so that older ones are made anew.
+LAYOUT = 4
 
 
 class Settings(Definition):
@@ -187,6 +191,28 @@ class Workspace:
         parts: Location = ("sources", name, *field.split(".")) if field else ("sources", name)
         return self.document.where(parts)
 
+    def source_digest(self, name: str) -> str:
+        """Twelve hex digits that change with what a source's mapping makes of its files."""
+        text = f"{LAYOUT} {self.config.timezone} {self.config.sources[name].digest()}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def _first_columns(self, name: str, source: Source) -> tuple[Path, dict[str, str]]:
+        """The first file of a source and its columns; of a database or a frame, what was there at the last sync."""
+        if source.has_files:
+            where = self.source_where(name, "path")
+            file = source_files(source, self.root, where)[0]
+            return file, file_columns(file, where, source)
+        last = remembered(self.state, name, self.source_digest(name))
+        if last:
+            return Path(source.label), dict(last.columns)
+        if source.url:
+            from limner_profile.databases import fetch
+            from limner_profile.frames import table_columns
+
+            return Path(source.label), table_columns(fetch(source, self.source_where(name, "url"), limit=1000))
+        # A frame that nobody has handed over yet: it will have what is mapped.
+        return Path(source.label), dict.fromkeys(source.mapped().values(), "VARCHAR")
+
     @cached_property
     def schema(self) -> Schema:
         """The fields and attributes that the source files offer, with types; raises SourceError with every issue."""
@@ -196,18 +222,20 @@ class Workspace:
         attribute_source: dict[str, str] = {}
         for name, source in self.config.sources.items():
             try:
-                files = source_files(source, self.root, self.source_where(name, "path"))
-                columns = file_columns(files[0], self.source_where(name, "path"))
+                first, columns = self._first_columns(name, source)
             except SourceError as error:
                 issues += error.issues
                 continue
             places = {field: self.source_where(name, field) for field in source.mapped()}
-            missing = check_columns(source, name, files[0], columns, places)
+            missing = check_columns(source, name, first, columns, places)
             issues += missing
             if missing:
                 continue
+            # A column keeps the type that it had at the last sync: one odd value does not make a number a text.
+            last = remembered(self.state, name, self.source_digest(name))
             for target, mapping in {**source.properties, **source.attributes}.items():
-                kind = mapping.type or field_type(columns[mapping.column])
+                kept: Any = last.types.get(target) if last else None
+                kind: FieldType = mapping.type or kept or field_type(columns[mapping.column])
                 known = attributes if source.type == "users" else event_fields
                 if source.type == "users" and target in attributes:
                     place = self.source_where(name, f"attributes.{target}")

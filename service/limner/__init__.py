@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from limner.project import Project, build, open_project, sync, train
+    from limner.project import Project, build, open_project, sync, sync_frame, train
 
-__all__ = ["Project", "build", "open_project", "sync", "train"]
+__all__ = ["Project", "build", "open_project", "sync", "sync_frame", "train"]
 __version__ = "0.1.0"
 
 

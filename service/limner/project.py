@@ -18,9 +18,12 @@ from limner_explain.reasons import create_reason_tables, write_reasons
 from limner_profile.builder import check_quality, default_as_of, event_names, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
 from limner_profile.errors import Issue, RefusedError, UserError, did_you_mean, unknown_name
-from limner_profile.ingest import Ingested, ingest, read_ingested
+from limner_profile.ingest import ingest, read_ingested
+from limner_profile.manifest import Ingested
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
+from limner_profile.sources import FRAME
 from limner_profile.statistics import write_statistics
+from limner_profile.sync_plan import SourcePlan, plan_sync
 from limner_profile.tags.base import EventTag
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
@@ -150,7 +153,30 @@ def sync(project: Project, progress: Progress) -> list[Ingested]:
             step.describe(f"ingest {name}")
             step.advance()
 
-        return ingest(project.workspace, begin)
+        ingested = ingest(project.workspace, begin)
+    for entry in ingested:
+        for note in entry.notes:
+            progress.warn(note)
+    return ingested
+
+
+def sync_frame(project: Project | Path | str, source: str, frame: Any) -> Ingested:
+    """What a source of `path: frame` gave from the rows of a pandas, polars or Arrow frame, which replace those of before.
+
+    Takes a folder, too: tags may need the frame's columns, and then the project opens only afterwards. Raises
+    UnknownNameError, and what `sync` raises.
+    """
+    workspace = project.workspace if isinstance(project, Project) else open_workspace(Path(project))
+    frames = [name for name, known in workspace.config.sources.items() if known.path == FRAME]
+    if source not in frames:
+        raise unknown_name("source", source, frames)
+    with SnapshotStore(workspace.state).lock():
+        return ingest(workspace, frames={source: frame}, only=[source])[0]
+
+
+def plan(root: Path | str) -> list[SourcePlan]:
+    """What `sync` would do with each source of a workspace, and what is wrong with them; nothing is written."""
+    return plan_sync(open_workspace(Path(root)))
 
 
 def build(project: Project, as_of: str | None, progress: Progress) -> Built:

@@ -32,8 +32,8 @@ def ingested(tmp_path: Path, text: str) -> tuple[int, list[tuple[int, str]]]:
     with SnapshotStore(workspace.state).lock():
         result = ingest(workspace)[0]
     with duckdb.connect() as connection:
-        path = str(workspace.state / result.rejects_file)
-        rejects = connection.execute("SELECT line, reason FROM read_parquet(?) ORDER BY line", [path]).fetchall()
+        paths = [str(workspace.state / file) for file in result.rejects_files]
+        rejects = connection.execute("SELECT line, reason FROM read_parquet(?) ORDER BY line", [paths]).fetchall()
     assert result.rejected == len(rejects)
     return result.rows, [(int(line), str(reason)) for line, reason in rejects]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from limner.commands.options import Dir, Style, opened, style_of
+
+if TYPE_CHECKING:
+    from limner.output import Format
 
 
 def check(directory: Dir = Path("."), style: Style = "table") -> None:
@@ -33,22 +36,58 @@ def check(directory: Dir = Path("."), style: Style = "table") -> None:
         raise typer.Exit(1)
 
 
-def sync(directory: Dir = Path("."), style: Style = "table") -> None:
-    """Ingest the sources into sorted Parquet; rows that cannot be read are kept in rejects."""
+def sync(
+    directory: Dir = Path("."),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen to each source, and write nothing.")
+    ] = False,
+    style: Style = "table",
+) -> None:
+    """Ingest new and changed files into sorted Parquet, and remove what came from files that are gone.
+
+    Rows that cannot be read are kept in rejects.
+    """
     from limner import project as work
     from limner.output import print_rows
     from limner.progress import TerminalProgress
 
     chosen = style_of(style)
+    if dry_run:
+        _say_plan(directory, chosen)
+        return
     entries = work.sync(opened(directory), TerminalProgress())
     rows = [
         {
             "source": entry.source, "rows": entry.rows, "duplicates": entry.duplicates, "rejected": entry.rejected,
             "first_time": entry.first_time, "last_time": entry.last_time, "reused": entry.reused,
+            "files": len(entry.parts), "read": len(entry.read), "gone": len(entry.gone),
         }
         for entry in entries
     ]  # fmt: skip
     print_rows(rows, chosen)
+
+
+def _say_plan(directory: Path, style: Format) -> None:
+    from limner import project as work
+    from limner.output import print_error, print_rows
+    from limner_profile.errors import UserError
+
+    plans = work.plan(directory)
+    rows: list[dict[str, object]] = [
+        {
+            "source": plan.source, "new": list(plan.new), "changed": list(plan.changed), "gone": list(plan.gone),
+            "unchanged": plan.unchanged, "new_columns": list(plan.new_columns),
+            "missing_columns": list(plan.missing_columns), "retyped_columns": list(plan.retyped_columns),
+        }
+        for plan in plans
+    ]  # fmt: skip
+    if style.value != "json":
+        rows = [{key: " ".join(word) if isinstance(word, list) else word for key, word in row.items()} for row in rows]
+    print_rows(rows, style)
+    issues = [issue for plan in plans for issue in plan.issues]
+    if issues:
+        print_error(UserError(issues))
+        raise typer.Exit(1)
 
 
 def build(
