@@ -14,13 +14,13 @@ from sqlglot import exp
 
 from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
-from limner_profile.errors import Issue, RefusedError, SourceError
+from limner_profile.errors import Issue, RefusedError
 from limner_profile.ingest import read_ingested
 from limner_profile.manifest import Ingested
 from limner_profile.quality import Breach, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
-from limner_profile.sources import FieldType, source_files
+from limner_profile.sources import FieldType
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
 from limner_profile.windows import midnight, parse_as_of
@@ -320,7 +320,7 @@ def _write_sources(writer: SnapshotWriter, workspace: Workspace) -> None:
             {
                 "name": entry.source,
                 "type": entry.type,
-                "files": _count_files(workspace, entry.source),
+                "files": len(entry.parts),
                 "rows": entry.rows,
                 "duplicates": entry.duplicates,
                 "rejected": entry.rejected,
@@ -330,10 +330,3 @@ def _write_sources(writer: SnapshotWriter, workspace: Workspace) -> None:
             }
         )
     SOURCES_TABLE.insert(writer.connection, rows)
-
-
-def _count_files(workspace: Workspace, name: str) -> int | None:
-    try:
-        return len(source_files(workspace.config.sources[name], workspace.root, ""))
-    except SourceError:
-        return None  # moved away since it was ingested

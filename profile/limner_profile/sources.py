@@ -35,7 +35,9 @@ class ColumnMapping(Definition):
     """One column of a source: its name in the file, and the type to read it as where the file does not tell."""
 
     column: str
+    """The column in the file."""
     type: FieldType | None = None
+    """number, category, boolean, date or time, where the file does not tell. A value that does not fit rejects its row."""
 
     @model_validator(mode="before")
     @classmethod
@@ -67,24 +69,43 @@ class Source(Definition):
     """A table of users, events or orders, and which of its columns mean what."""
 
     type: Literal["users", "events", "orders"]
+    """users: a row a user. events: a row an act. orders: a row an order, which is the event `order` with an amount."""
     path: str = ""
+    """The file, relative to the folder of limner.yaml; `*` and `**` stand for many (`data/visits-*.csv`)."""
     url: str | None = None
+    """A database instead of a file; `${NAME}` stands for an environment variable."""
     table: str | None = None
+    """The table of a database or DuckDB file."""
     query: str | None = None
+    """A SELECT instead of a table."""
     cursor: str | None = None
+    """A column of a database that only grows: the next sync asks for newer rows only."""
     user: str
+    """The column that says which user."""
     time: str | None = None
+    """The column that says when it happened."""
     received: str | None = None
+    """The column that says when the row arrived; a build at a past as_of leaves out what arrived later."""
     event: str | None = None
+    """The column that holds the event's name. For a file of one kind of event say `event_name` instead."""
     event_name: str | None = None
+    """One name for all rows, where no column holds it. Orders are called `order` unless this says otherwise."""
     event_id: str | None = None
+    """The column that tells events apart: of rows with the same id the first counts."""
     amount: str | None = None
+    """The column with the amount of an order; a row without one is rejected."""
     since: str | None = None
+    """For users: the column that says from when on they exist (sign-up)."""
     properties: Columns = {}
+    """Further columns of events: a list of names, or `our_name: column`, or `our_name: {column: …, type: …}`."""
     attributes: Columns = {}
+    """The same for users."""
     timezone: ZoneName | None = None
+    """The time zone of times without an offset; the workspace's by default."""
     time_format: str | None = None
+    """How times are written, where it is not ISO 8601: in the letters of strptime, as `%d.%m.%Y %H:%M`."""
     keep_duplicates: bool = False
+    """Keep rows that are alike in every mapped column; without it, and without an event_id, one of them counts."""
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Source:
@@ -301,6 +322,11 @@ def field_type(duckdb_type: str) -> FieldType:
     return "time" if word.startswith("TIMESTAMP") else "category"
 
 
+def _columns_hint(field: str, column: str, columns: Mapping[str, str]) -> str:
+    listed = f"its columns: {', '.join(list(columns)[:12])}"
+    return f"for one name for all rows write 'event_name: {column}'; {listed}" if field == "event" else listed
+
+
 def check_columns(
     source: Source, name: str, file: Path, columns: Mapping[str, str], where: Mapping[str, str]
 ) -> list[Issue]:
@@ -310,7 +336,7 @@ def check_columns(
             "unknown-column",
             where.get(field, where.get("", name)),
             f"{file.name} has no column {column!r}",
-            did_you_mean(column, columns, f"its columns: {', '.join(list(columns)[:12])}"),
+            did_you_mean(column, columns, _columns_hint(field, column, columns)),
         )
         for field, column in source.mapped().items()
         if column not in columns

@@ -251,14 +251,23 @@ class Tag(Definition):
 
     kind: str
     title: Title | None = None
+    """What people call it; made of the definition where it is missing."""
     description: str = ""
+    """What it means."""
     owner: str = ""
+    """Who answers for it."""
     unit: Title | None = None
+    """The unit of a number."""
     sensitivity: Literal["none", "sensitive", "proxy"] = "none"
-    values: dict[str, Title] = Field(default={}, description="titles of the values of a category")
+    """A scenario sees sensitive tags only where it says so."""
+    values: dict[str, Title] = Field(default={})
+    """Titles of the values of a category: `female: {en: female, zh: 女}`."""
     default: Scalar | None = None
+    """The value instead of unknown."""
     freshness: Span | None = None
+    """How old the newest data may be, as `2d`; kept in the catalog, not yet acted on."""
     quality: Quality | None = None
+    """Limits on coverage and drift that a build checks."""
 
     # A limit decides nothing about the values.
     WORDING: ClassVar[frozenset[str]] = Definition.WORDING | {"freshness"}
