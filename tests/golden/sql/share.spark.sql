@@ -28,7 +28,12 @@ WITH known AS (
 )
 SELECT
   known.user_id,
-  CAST(COALESCE(acts.a1, 0) AS DOUBLE) / NULLIF(acts.a0, 0) AS `tag`
+  CASE
+    WHEN (
+      CAST(COALESCE(acts.a1, 0) AS DOUBLE) / NULLIF(acts.a0, 0)
+    ) BETWEEN 0 AND 1
+    THEN CAST(COALESCE(acts.a1, 0) AS DOUBLE) / NULLIF(acts.a0, 0)
+  END AS `tag`
 FROM known
 LEFT JOIN acts
   ON acts.user_id = known.user_id
