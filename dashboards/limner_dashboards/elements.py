@@ -21,6 +21,7 @@ _GRID_THEME = json.dumps(
         "fontFamily": FONT,
         "fontSize": 13,
         "headerFontWeight": 600,
+        "cellHorizontalPadding": 12,
         "accentColor": ACCENT,
         "foregroundColor": INK,
         "borderColor": LINE,

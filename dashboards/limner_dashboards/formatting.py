@@ -92,7 +92,7 @@ def wrap(text: str, width: int, lines: int = 2) -> list[str]:
     """The text in at most so many lines of so many half-width cells, broken at spaces; what is left over is cut off.
 
     >>> wrap("payments in the last 30 days", 20), wrap("近30天登录次数", 8)
-    (['payments in the last', '30 days'], ['近30天', '登录次数'])
+    (['payments in the last', '30 days'], ['近30天登', '录次数'])
     """
     found: list[str] = []
     rest = text.strip()

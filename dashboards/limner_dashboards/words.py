@@ -61,10 +61,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "{name} was trained, but {reason}; type `limner scenarios train {name}`.",
         "场景 {name} 已训练，但{reason}；请运行 `limner scenarios train {name}`。",
     ),
+    "stale_title": ("The model no longer fits", "模型已过期"),
     "stale_scores": (
-        "Trained, but {reason}: these are the scores from before, and the next build will not score {name} again; "
+        "{name} was trained, but {reason}. What stands here is from before, and the next build leaves {name} out; "
         "type `limner scenarios train {name}`.",
-        "已训练，但{reason}：此处为修改前的得分，下次构建将不再为 {name} 打分；请运行 `limner scenarios train {name}`。",
+        "场景 {name} 已训练，但{reason}。此处为修改前的结果，下次构建将不再包含 {name}；请运行 `limner scenarios train {name}`。",
     ),
     "not_rated": (
         "{name} was trained, but snapshot {snapshot} holds no scores of it; type `limner build`.",
@@ -242,8 +243,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "segment_name": ("Name of the segment", "人群名称"),
     "other_name": ("Choose another name.", "请换一个名称。"),
     "name_rule": (
-        "Letters, digits and underscores, at most 64; no digit first.",
-        "字母、数字和下划线，最多 64 个字符，不以数字开头。",
+        "Letters, digits and underscores, at most 64 bytes; no digit first.",
+        "字母、数字和下划线，最多 64 字节（约 21 个汉字），不以数字开头。",
     ),
     "saved": ("Segment {name} saved", "人群 {name} 已保存"),
     "saved_size": ("{size} users, as promised.", "{size} 名用户，与预期一致。"),

@@ -142,3 +142,17 @@ def test_reasons_diverge_from_zero_with_their_sign() -> None:
     assert list(figure.data[0].x) == [0.81, -0.2]
     assert list(figure.layout.xaxis.range) == [-1.0, 1.0]
     assert texts(figure) == ["logins", "▲ +0.81", "age", "▼ −0.20"]
+
+
+def test_a_long_reason_takes_two_lines_and_no_text_comes_near_a_bar() -> None:
+    long = "days since the last membership order of the household"
+    figure = reason_bars([("logins", 0.8), (long, -0.2), ("最近三十天内登录次数与阅读分钟数之比", 0.1)], 1.0)
+    labels = [note for note in figure.layout.annotations if note.x == 0]
+    assert [note.text.count("<br>") for note in labels] == [0, 1, 1]
+    assert labels[1].text.replace("<br>", " ") == long
+    assert figure.layout.yaxis.range[1] + 12 == figure.layout.height, "one unit is one pixel"
+    bar = figure.data[0]
+    for at, note in enumerate(labels):
+        assert note.y > bar.y[at] + bar.width / 2, "a label begins above its bar"
+        top = note.y + 16 * (1 + note.text.count("<br>"))
+        assert top <= (bar.y[at - 1] - bar.width / 2 if at else figure.layout.yaxis.range[1]) + 1

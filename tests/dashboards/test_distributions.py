@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from limner.project import Project
-from limner_dashboards.distributions import main_tags, read_distribution, read_score_bins
+from limner_dashboards.distributions import join_small, main_tags, read_distribution, read_score_bins
 
 
 def test_the_shares_of_every_tag_add_up_to_all_users(reading_project: Project) -> None:
@@ -57,6 +59,32 @@ def test_small_groups_are_never_shown_alone(reading_project: Project) -> None:
         for name in ("city", "device", "gender", "login_count_30d", "age"):
             bars = read_distribution(snapshot, reading_project.catalog[name], "en", 400)
             assert all(bar.users >= 400 for bar in bars if bar.kind != "unknown"), name
+
+
+@pytest.mark.parametrize("min_group", [10, 400, 1500])
+def test_a_number_has_bands_and_no_rest(reading_project: Project, min_group: int) -> None:
+    with reading_project.store.open() as snapshot:
+        users = snapshot.value("SELECT count(*) FROM profiles")
+        for name, entry in reading_project.catalog.tags.items():
+            if entry.type != "number":
+                continue
+            bars = read_distribution(snapshot, entry, "en", min_group)
+            known = [bar for bar in bars if bar.kind != "unknown"]
+            assert sum(bar.users for bar in bars) == users, name
+            assert all(bar.kind == "value" and bar.users >= min_group for bar in known) or len(known) <= 1, name
+            assert "other" not in {bar.label for bar in bars}, name
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=7), st.integers(0, 50))
+def test_joined_bands_lose_nobody_and_are_large_enough(sizes: list[int], min_group: int) -> None:
+    edges = [float(at) for at in range(len(sizes))]
+    starts, users = join_small(edges, sizes, min_group)
+    assert sum(users) == sum(sizes)
+    assert starts[0] == 0.0
+    assert starts == sorted(set(starts) & set(edges))
+    assert len(users) == 1 or min(users) >= min_group
+    ends = [*starts[1:], float(len(sizes))]
+    assert users == [sum(sizes[int(low) : int(high)]) for low, high in zip(starts, ends, strict=True)]
 
 
 def test_score_bins_hold_all_scored_users_and_no_small_group(reading_project: Project) -> None:

@@ -13,15 +13,21 @@ from plotly.utils import PlotlyJSONEncoder
 
 from limner.project import Project, Silent, build, open_project
 from limner_dashboards.app import create_app, draw_page
+from limner_dashboards.elements import issue_lines
+from limner_dashboards.formatting import percent
 from limner_dashboards.pages.base import PAGES
 from limner_dashboards.pages.insights import save_card
 from limner_dashboards.pages.segments import Segments
+from limner_dashboards.panels.card import draw_card
 from limner_dashboards.panels.condition import measure_text
-from limner_dashboards.panels.rules import rule_panel
+from limner_dashboards.panels.rules import rule_panel, why_dropped
 from limner_dashboards.shell import navigation
-from limner_dashboards.view import Reader
+from limner_dashboards.view import Reader, Visit
 from limner_explain.cards import read_cards
+from limner_explain.judging import JudgingSettings
+from limner_profile.errors import Issue, UserError
 from limner_samples.workspaces import make_workspace
+from limner_segments.segment import resolve
 
 PATHS = (
     "/",
@@ -53,6 +59,12 @@ def page(reader: Reader, path: str, language: str = "en") -> tuple[str, str]:
     content, _, _, title = draw_page(reader, {kind.PATH: kind() for _, kind in PAGES}, path, language, navigation)
     json.dumps(content, cls=PlotlyJSONEncoder)
     return " ".join(words_of(content)), title
+
+
+def _issues(visit: Visit, text: str) -> tuple[Issue, ...]:
+    with pytest.raises(UserError) as caught:
+        resolve(None, text, visit.view.segments, visit.view.catalog)
+    return caught.value.issues
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -131,6 +143,71 @@ def test_dropped_rules_say_why_in_words(reader: Reader) -> None:
     )
 
 
+def test_a_dropped_rule_tells_its_number_and_the_limit() -> None:
+    limits = JudgingSettings()
+    few, enough, small = limits.min_count - 1, limits.min_count, limits.min_share / 4
+    rule = {
+        "direction": "lowers",
+        "holdout_users": few,
+        "support": 0.5,
+        "lift": 0.9,
+        "rediscovered": 0.61,
+        "q_value": 0.2,
+    }
+    told = f"too few users ({few} hold-out users; at least {enough} are needed)"
+    assert why_dropped("small-group", rule, "en") == told
+    assert why_dropped("small-group", {**rule, "holdout_users": enough}, "en") == "too few users"
+    share = why_dropped("small-group", {**rule, "holdout_users": enough, "support": small}, "en")
+    assert share.startswith(f"too few users ({percent(small)} of the population; at least {percent(limits.min_share)}")
+    assert why_dropped("lift-too-small", rule, "en") == "the lift is too small (0.90; at most 0.83)"
+    assert why_dropped("lift-too-small", {**rule, "lift": 0.0}, "en") == "the lift is too small"
+    assert "at least 1.20" in why_dropped("lift-too-small", {**rule, "direction": "raises", "lift": 1.1}, "en")
+    assert why_dropped("unstable", rule, "zh").endswith("（在 61 % 的样本中再现；至少需要 80 %）")
+    assert why_dropped("not-significant", rule, "en").endswith("(q-value 0.2; at most 0.05)")
+    assert why_dropped("of-the-future", rule, "en") == "of-the-future"
+
+
+def test_a_share_reads_the_same_on_every_page(reader: Reader) -> None:
+    with reader.visit("en") as visit:
+        rows = Segments().draw(visit, "").children[-1].children[-1].rowData
+    assert rows
+    for row in rows:
+        assert row["share_shown"] == percent(row["share"])
+        assert row["share_shown"] in page(reader, f"/segments/{row['name']}")[0]
+
+
+@pytest.mark.parametrize(("size", "told"), [(3, "only 3 users match now"), (1, "only one user"), (0, "nobody")])
+def test_a_card_that_few_match_now_warns(reader: Reader, size: int, told: str) -> None:
+    with reader.visit("en") as visit:
+        card = read_cards(visit.opened, "churn")[0]
+
+    def text(number: int) -> str:
+        return " ".join(words_of(draw_card({**card, "size": number}, "lapse", "en", (0.5, 2.0), 1.0, None, 10)))
+
+    assert f"⚠ Warning: {told}" in text(size)
+    assert "match now" not in text(10)
+
+
+def test_a_model_that_no_longer_fits_is_not_called_untrained(
+    reading_copy: Path, reader_of: Callable[[Path], Reader]
+) -> None:
+    file = reading_copy / "scenarios" / "churn.yaml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("label_window: 30d", "label_window: 21d"), encoding="utf-8"
+    )
+    reader = reader_of(reading_copy)
+    for path in ("/", "/insights/churn"):
+        assert "churn was trained, but the scenario was edited after training" in page(reader, path)[0]
+    assert "1 to train anew" in page(reader, "/")[0]
+    build(open_project(reading_copy), None, Silent())
+    for path in ("/", "/insights/churn"):
+        text = page(reader, path)[0]
+        assert "churn was trained, but the scenario was edited after training; type" in text
+        assert "limner scenarios train churn" in text
+        assert "churn has not been trained" not in text
+    assert "场景在训练后被修改" in page(reader, "/", "zh")[0]
+
+
 def test_names_in_an_address_cannot_do_harm(reader: Reader) -> None:
     text, _ = page(reader, "/segments/x'; DROP TABLE profiles --")
     assert "There is no segment called" in text
@@ -146,9 +223,13 @@ def test_a_condition_is_measured_as_it_is_typed(reader: Reader) -> None:
         error, content = measure_text(visit, "agee >= 30")
         assert content is None
         assert "did you mean 'age'?" in " ".join(words_of(error))
-        error, content = measure_text(visit, "age >=")
+        error, content = measure_text(visit, "age >= 30 and\n  age <")
         assert content is None
-        assert " ".join(words_of(error)).strip()
+        told = list(words_of(error))
+        assert "expected a value, found the end" in told
+        assert " (at line 2, character 8)".strip() in "".join(told)
+        assert "  age <\n       ^" in told, "the marker stands in the column of what is missing"
+        assert "第 7 个字符处" in "".join(words_of(issue_lines(_issues(visit, "age >="), "zh")))
         error, content = measure_text(visit, "   ")
         assert error is None
 
@@ -172,8 +253,22 @@ def test_saving_a_card_keeps_its_promise_and_refuses_a_second_time(
     assert "exists already" in error
     assert name is None
     assert told["title"] == "⚠ Not saved"
-    assert save_card(reader.view(), card["id"], "no good", "en")[0] is not None
+    for unfit in ("no good", "a" * 65, "a" * 300):
+        error, told, name = save_card(reader.view(), card["id"], unfit, "en")
+        assert error is not None
+        assert "64" in error
+        assert (told["title"], name) == ("⚠ Not saved", None)
     assert save_card(reader.view(), "churn-none", "other", "en")[0] is not None
+
+
+def test_saving_never_ends_in_silence(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("limner_dashboards.pages.insights.save_insight", fail)
+    error, told, name = save_card(reader.view(), "churn-any", "other", "en")
+    assert error == "Something went wrong. The details stand in the server's log."
+    assert (told["title"], name) == ("⚠ Not saved", None)
 
 
 def test_a_card_can_be_refused_while_somebody_else_writes(

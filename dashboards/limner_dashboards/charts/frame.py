@@ -10,7 +10,7 @@ from typing import Any
 from limner_dashboards.formatting import shorten
 from limner_dashboards.theme import FONT, INK, LINE, MUTED
 
-ROW = 36
+ROW = 40
 
 
 def new_figure(height: int, **layout: Any) -> Any:
@@ -53,7 +53,7 @@ def hide_axis(figure: Any, *, x: bool = True, y: bool = True) -> None:
 def label_row(at: float, label: str, value: str, *, width: int = 34, muted: bool = False) -> list[dict[str, Any]]:
     """The annotations that write a label at the left and a value at the right, above the bar at height `at`."""
     colour = MUTED if muted else INK
-    common = {"y": at + 0.36, "xref": "paper", "showarrow": False, "yanchor": "middle", "yref": "y"}
+    common = {"y": at + 0.4, "xref": "paper", "showarrow": False, "yanchor": "middle", "yref": "y"}
     font = {"size": 12, "color": colour}
     return [
         {

@@ -15,7 +15,6 @@ from limner_dashboards.elements import (
     number_column,
     panel,
     percent_column,
-    text_column,
 )
 from limner_dashboards.formatting import count
 from limner_dashboards.notices import notice
@@ -192,7 +191,7 @@ def _list(visit: Visit) -> Any:
         )
     rows.sort(key=lambda row: -row["size"] if row["size"] is not None else 0)
     columns = [
-        text_column("title", say("segment", language), 210, cellRenderer="PageLink"),
+        long_column("title", say("segment", language), 190, cellRenderer="PageLink"),
         number_column("size", say("size", language), width=90, maxWidth=130),
         percent_column("share", say("share", language), width=90, maxWidth=120),
         long_column("where", say("where_text", language), 240),

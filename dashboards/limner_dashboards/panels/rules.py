@@ -45,10 +45,20 @@ def _rule_grid(rules: list[dict[str, Any]], language: str, *, why: bool) -> Any:
         for rule in rules
     ]
     columns = [
-        long_column("rule", say("where_text", language), 230, tooltipField="sentence", filter=True, floatingFilter=True)
+        long_column(
+            "rule",
+            say("where_text", language),
+            160,
+            flex=250,
+            tooltipField="sentence",
+            filter=True,
+            floatingFilter=True,
+        )
     ]
     if why:
-        columns.append(long_column("why", say("why_dropped", language), 230, filter=True, floatingFilter=True))
+        columns.append(
+            long_column("why", say("why_dropped", language), 160, flex=250, filter=True, floatingFilter=True)
+        )
     columns += [
         number_column("users", say("hold_out_users", language), width=100),
         percent_column("rate", say("outcome_rate", language), 105),

@@ -50,12 +50,14 @@ def state_line(visit: Visit, name: str, untrained: str) -> str:
 def stale_alert(visit: Visit, name: str) -> list[Any]:
     """An alert for a scenario whose scores are in the snapshot, but which the next build will not score again."""
     import dash_mantine_components as dmc
+    from dash import html
 
     state, language = read_training(visit, name), visit.language
     if not state.stale:
         return []
     text = say("stale_scores", language, name=name, reason=in_language(state.stale, language))
-    return [dmc.Alert(with_code(text), color="orange", variant="light", mb="sm")]
+    alert = dmc.Alert(with_code(text), title=f"⚠ {say('stale_title', language)}", color="orange", variant="light")
+    return [html.Div(alert, className="stale")]
 
 
 def in_language(reason: str, language: str) -> str:
