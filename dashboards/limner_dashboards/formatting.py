@@ -1,10 +1,11 @@
-"""Numbers as people read them: thousands separators, percentages, cut-off texts. Pure; imports nothing of Limner."""
+"""Numbers as people read them: thousands separators, percentages, cut-off texts. Pure; imports the wording of cards."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
-from decimal import ROUND_HALF_UP, Decimal
+
+from limner_explain.wording import percent as share_in_words
 
 
 def count(number: float | None) -> str:
@@ -24,12 +25,7 @@ def percent(share: float | None) -> str:
     """
     if share is None or math.isnan(share):
         return "–"
-    # The shortest text of the number, not its binary value: 8.25 is a half to the reader, whatever a float makes of it.
-    value = Decimal(repr(float(share))) * 100
-    places = 0 if value == 0 or abs(value) >= 10 else 1 - value.adjusted()
-    rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    text = f"{rounded:f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+    return share_in_words(share)
 
 
 def decimals(number: float | None, digits: int = 2) -> str:

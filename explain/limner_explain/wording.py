@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Decimal
 
 from limner_explain.insight import Insight
 from limner_explain.judging import JudgedRule
@@ -67,15 +68,19 @@ def reversal_note(finding: SimpsonFinding, catalog: Catalog, named: NamedScenari
 
 
 def percent(share: float) -> str:
-    """A share as a percentage with two significant digits below 10 %.
+    """A share (0 to 1) as a percentage: whole from 10 % on, two significant digits below; halves go up.
 
-    >>> percent(0.3141), percent(0.0123), percent(0.0)
-    ('31 %', '1.2 %', '0 %')
+    >>> percent(0.3141), percent(660 / 8000), percent(0.0123), percent(0.05), percent(0.0)
+    ('31 %', '8.3 %', '1.2 %', '5 %', '0 %')
     """
     if math.isnan(share):
         return "unknown"
-    value = 100 * share
-    return f"{value:.0f} %" if value >= 10 or value == 0 else f"{value:.2g} %"
+    # The shortest text of the number, not its binary value: 8.25 is a half to the reader, whatever a float makes of it.
+    value = Decimal(repr(float(share))) * 100
+    places = 0 if value == 0 or abs(value) >= 10 else 1 - value.adjusted()
+    rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    text = f"{rounded:f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
 
 
 def times(lift: float, language: str) -> str:
