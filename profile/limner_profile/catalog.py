@@ -167,7 +167,7 @@ def _linked(sound: Mapping[str, _Read], broken: Collection[str]) -> tuple[dict[s
 
     A tag that refers to a broken one is left out without an issue of its own: the broken one has its issue already.
     """
-    types = {name: read.type for name, read in sound.items()}
+    types: dict[str, FieldType] = {name: read.type for name, read in sound.items()}
     references = {name: read.definition.references() for name, read in sound.items()}
     issues: list[Issue] = []
     bad = set(broken)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlglot import exp
 
 from limner_profile.dependencies import stages_of
+from limner_profile.sources import FieldType
 from limner_profile.tags.base import Scope, Tag, event_column, instant
 from limner_profile.tags.defaults import default_sql
 from limner_profile.workspace import Schema
@@ -26,7 +27,7 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
     Tags of tags come in stages: the relation `stage0` holds the tags computed from sources, `stage1` those that
     refer to them, and so on. `tags` must hold what its members refer to.
     """
-    types = {name: tag.value_type(schema) for name, tag in tags.items()}
+    types: dict[str, FieldType] = {name: tag.value_type(schema) for name, tag in tags.items()}
     scope = Scope(as_of, timezone, schema, types)
     stages = stages_of({name: tag.references() for name, tag in tags.items()})
     relations, query = _from_sources(scope, {name: tags[name] for name in stages[0]})

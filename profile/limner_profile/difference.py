@@ -75,7 +75,7 @@ def diff_snapshots(connection: duckdb.DuckDBPyConnection, before: Snapshot, afte
         for here, there in (("after", "before"), ("before", "after"))
     )
     old, new = _tags(before), _tags(after)
-    same = {
+    same: dict[str, FieldType] = {
         name: _field_type(tag["type"])
         for name, tag in new.items()
         if name in old and all(old[name][key] == tag[key] for key in ("definition_hash", "type"))

@@ -80,7 +80,7 @@ def trace_tag(name: str, catalog: Catalog, workspace: Workspace) -> Lineage:
 
 def tags_reading(name: str, catalog: Catalog) -> list[str]:
     """The tags that are computed from the tag `name`, directly, in catalog order."""
-    return [other for other, tag in catalog.computed.items() if name in _references(tag)]
+    return [other for other, tag in catalog.computed.items() if name in tag.references()]
 
 
 def _closure(name: str, catalog: Catalog) -> dict[str, Tag]:
@@ -90,15 +90,10 @@ def _closure(name: str, catalog: Catalog) -> dict[str, Tag]:
         tag = catalog.computed.get(waiting[0])
         if tag is not None and waiting[0] not in found:
             found[waiting[0]] = tag
-            waiting += _references(tag)
+            waiting += tag.references()
         waiting.pop(0)
     # In catalog order, in which a tag stands wherever its file has it.
     return {other: tag for other, tag in catalog.computed.items() if other in found}
-
-
-def _references(tag: Tag) -> tuple[str, ...]:
-    references = getattr(tag, "references", None)
-    return tuple(references()) if callable(references) else ()
 
 
 def _event_fields(query: exp.Expr) -> Iterator[str]:

@@ -5,9 +5,10 @@ What comes out stands in the temporary relations `staged` and `rejected` of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -187,18 +188,13 @@ def _bad_rows(
                 (unsound.get(fault[0] - 1, fault[0]), *fault[1:3], fault[3] + _swallowed(fault[2])) for fault in broken
             ]
     by_column = {field.name: field.column for field in fields}
-    return [
-        (line, by_column.get(field, field), value, reason) for line, field, value, reason in [*bad, *_texts(broken)]
-    ]
+    rows: list[tuple[Any, ...]] = [*bad, *broken]
+    return [(line, str(by_column.get(field, field)), value, reason) for line, field, value, reason in rows]
 
 
 def _swallowed(text: str | None) -> str:
     lines = (text or "").strip("\r\n").count("\n")
     return f", with {lines:,} or more lines after it" if lines else ""
-
-
-def _texts(rows: Iterable[tuple[int, str, str, str]]) -> list[tuple[int, str, str | None, str]]:
-    return [*rows]
 
 
 def _forget_faults(con: duckdb.DuckDBPyConnection) -> None:

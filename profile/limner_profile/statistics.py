@@ -47,7 +47,9 @@ STATISTICS_TABLE = table(
 def read_statistics(snapshot: Snapshot, tags: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """The rows of `tag_statistics`, of these tags or of all in catalog order; counted now where a tag has none."""
     known = snapshot.rows("SELECT name, type FROM tags")
-    chosen = {row["name"]: _field_type(row["type"]) for row in known if tags is None or row["name"] in tags}
+    chosen: dict[str, FieldType] = {
+        row["name"]: _field_type(row["type"]) for row in known if tags is None or row["name"] in tags
+    }
     stored: dict[str, dict[str, Any]] = {}
     if snapshot.columns(STATISTICS_TABLE.name):
         stored = {row["tag"]: row for row in snapshot.rows("SELECT * FROM tag_statistics")}
@@ -139,7 +141,9 @@ def _drift(
             return {}
         rows = connection.execute("SELECT name, type, definition_hash FROM earlier.tags").fetchall()
         before = {name: (kind, digest) for name, kind, digest in rows}
-        same = {name: _field_type(tag[0]) for name, tag in current.items() if before.get(name) == tag}
+        same: dict[str, FieldType] = {
+            name: _field_type(tag[0]) for name, tag in current.items() if before.get(name) == tag
+        }
         return measure_drift(connection, "earlier.profiles", "profiles", same)
     finally:
         connection.execute("DETACH earlier")

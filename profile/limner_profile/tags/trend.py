@@ -24,7 +24,7 @@ class Trend(EventTag):
     """
 
     kind: Literal["trend"]
-    window: Span
+    window: Span  # pyright: ignore[reportGeneralTypeIssues]  # unlike other kinds it cannot be 'all', and must be said
     of: str | None = None
     as_: Literal["ratio", "difference"] = Field("ratio", alias="as")
 
