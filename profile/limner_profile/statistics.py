@@ -53,7 +53,7 @@ def read_statistics(snapshot: Snapshot, tags: Sequence[str] | None = None) -> li
     stored: dict[str, dict[str, Any]] = {}
     if snapshot.columns(STATISTICS_TABLE.name):
         stored = {row["tag"]: row for row in snapshot.rows("SELECT * FROM tag_statistics")}
-    lacking = {name: kind for name, kind in chosen.items() if name not in stored}
+    lacking: dict[str, FieldType] = {name: kind for name, kind in chosen.items() if name not in stored}
     if lacking:
         with snapshot.connection.cursor() as cursor:
             stored |= {row["tag"]: row for row in measure_statistics(cursor, lacking)}
