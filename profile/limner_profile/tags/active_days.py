@@ -33,9 +33,10 @@ class ActiveDays(EventTag):
     )
 
     def value(self, scope: Scope) -> exp.Expr:
-        """COUNT(DISTINCT) of the local days of the acts, 0 where there is none."""
-        days = exp.Count(this=exp.Distinct(expressions=[scope.local_day(exp.column("time"))]))
-        column = scope.aggregate(days, scope.acts(self.events, self.where, self.window))
+        """The number of different local days of the acts, 0 where there is none."""
+        column = scope.distinct_count(
+            scope.local_day(exp.column("time")), scope.acts(self.events, self.where, self.window)
+        )
         return exp.Coalesce(this=column, expressions=[exp.Literal.number(0)])
 
     def default_title(self) -> Title:

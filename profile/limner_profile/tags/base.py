@@ -144,6 +144,23 @@ class Scope:
         self.tops[key] = query
         return exp.column(give, table=f"top{list(self.tops).index(key)}")
 
+    def distinct_count(self, value: exp.Expr, condition: exp.Expr) -> exp.Column:
+        """The column that holds how many different known values a user's acts have, NULL without any.
+
+        Counted apart from the other aggregates, over distinct pairs of user and value: COUNT(DISTINCT) among them keeps a
+        set for each user, and takes six times as long.
+        """
+        pairs = (
+            exp.select("user_id", exp.alias_(value, "value"))
+            .distinct()
+            .from_("seen")
+            .where(exp.and_(condition, is_known(value)))
+        )
+        query = exp.select("user_id", exp.alias_(count_rows(), "count")).from_(pairs.subquery("pairs")).group_by("user_id")
+        key = query.sql(dialect="duckdb")
+        self.tops[key] = query
+        return exp.column("count", table=f"top{list(self.tops).index(key)}")
+
     def edge_value(self, of: str, condition: exp.Expr, *, last: bool) -> exp.Column:
         """The column that holds property `of` at the first (or last) of a user's events that has it.
 

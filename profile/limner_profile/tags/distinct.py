@@ -37,9 +37,8 @@ class Distinct(EventTag):
     )
 
     def value(self, scope: Scope) -> exp.Expr:
-        """COUNT(DISTINCT) over the acts, 0 where there is none."""
-        counted = exp.Count(this=exp.Distinct(expressions=[event_column(self.of)]))
-        column = scope.aggregate(counted, scope.acts(self.events, self.where, self.window))
+        """The number of different values of the acts, 0 where there is none."""
+        column = scope.distinct_count(event_column(self.of), scope.acts(self.events, self.where, self.window))
         return exp.Coalesce(this=column, expressions=[exp.Literal.number(0)])
 
     def default_title(self) -> Title:
