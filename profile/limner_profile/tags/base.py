@@ -156,7 +156,9 @@ class Scope:
             .from_("seen")
             .where(exp.and_(condition, is_known(value)))
         )
-        query = exp.select("user_id", exp.alias_(count_rows(), "count")).from_(pairs.subquery("pairs")).group_by("user_id")
+        query = (
+            exp.select("user_id", exp.alias_(count_rows(), "count")).from_(pairs.subquery("pairs")).group_by("user_id")
+        )
         key = query.sql(dialect="duckdb")
         self.tops[key] = query
         return exp.column("count", table=f"top{list(self.tops).index(key)}")
