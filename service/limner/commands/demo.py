@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from limner.progress import TerminalProgress
     from limner.project import Project
     from limner_segments.segment import NamedSegment
 
@@ -106,12 +107,10 @@ def demo(
         serve_dashboard(project, "127.0.0.1", port)
 
 
-def _save(project: Project, insight: str, progress: object) -> tuple[NamedSegment, int]:
+def _save(project: Project, insight: str, progress: TerminalProgress) -> tuple[NamedSegment, int]:
     """The segment of an insight and the size that its card promised; one that an earlier demo saved is taken again."""
-    from limner.progress import TerminalProgress
     from limner_explain.cards import read_cards, save_insight
 
-    assert isinstance(progress, TerminalProgress)
     for named in project.segments.values():
         if named.segment.origin and named.segment.origin.insight == insight:
             with project.store.open() as snapshot:
