@@ -196,7 +196,8 @@ def profile_query(tags: Mapping[str, Tag], as_of: datetime, workspace: Workspace
 def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalog) -> int:
     """How many users the new `profiles` table holds; writes `profiles`, `tags` and `rejects` into the snapshot.
 
-    A tag of the catalog without a definition (a score) becomes an empty column, filled by whoever computes it.
+    A tag of the catalog without a definition (a score) becomes an empty column, filled by whoever computes it. The counts
+    of `tags` come with the statistics (`check_quality`), which read every column once.
     """
     connection = writer.connection
     attach_sources(connection, workspace)
@@ -261,9 +262,9 @@ def _write_tags(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None
     TAGS_TABLE.create(connection, replace=True)
     rows = []
     for name, tag in catalog.tags.items():
-        counts = f'SELECT count("{name}"), count("{name}") / count(*), count(DISTINCT "{name}") FROM profiles'
-        users, coverage, distinct = connection.execute(counts).fetchall()[0]
         definition = tag.definition
+        # Counted with the statistics, in one pass; a score has no value until it is computed.
+        users, coverage, distinct = (None, None, None) if definition else (0, 0.0, 0)
         rows.append(
             {
                 "name": name,

@@ -170,8 +170,9 @@ def _tag(project: Project, name: str) -> CatalogTag:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of tag_statistics with its JSON read."""
-    return {**row, "top_values": json.loads(row["top_values"]) if row["top_values"] else None}
+    """A row of tag_statistics with its JSON read, without the bins: they are for the next build."""
+    kept = {key: value for key, value in row.items() if key != "bins"}
+    return {**kept, "top_values": json.loads(row["top_values"]) if row["top_values"] else None}
 
 
 def _lineage(project: Project, name: str) -> dict[str, Any]:
