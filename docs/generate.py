@@ -104,8 +104,13 @@ def tags_page() -> str:
         field_table(Quality),
         "\nA window is `30d` (local days, ending at as_of), `24h` or `all`. `where` is a [condition](conditions.md) on the "
         "fields of events: `event`, `amount`, `source` and the properties that the source maps.\n",
-        "`default` is the value of users whose value would be unknown. `freshness` is how old the newest data behind the tag may "
-        "be; it is kept in the snapshot's table `tags`.\n",
+        "`default` is the value of users whose value would be unknown. \n",
+        "`freshness` is how old the newest data behind the tag may be at as_of: `2d` goes back to a local midnight, as a window "
+        "does. The data of a tag over events is the newest event of one of its names that was known before as_of, whatever the "
+        "tag's filter; a tag of tags is as old as the one with the oldest data among those that it refers to. A build warns of "
+        "older data, or stops where the tag's `quality` says `on_breach: stop`; where the age cannot be known (attributes, imported "
+        "files) it says so, and never stops. `limner tags stats` shows the age. Without `--as-of` a build takes as_of from the "
+        "newest of all events: that nothing arrives any more at all is seen only with a stated as_of.\n",
         "Some kinds compute a tag from other tags (`of`, `recency`, the conditions of `lifecycle`, …). They may refer to each "
         "other in any order, but not in a circle, and not to scores, which are written after all tags. `limner check` names "
         "each reference to a tag that is not there. Such a tag can be shown to have been known at a past as_of if all that it "

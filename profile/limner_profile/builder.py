@@ -15,15 +15,16 @@ from sqlglot import exp
 from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError
+from limner_profile.freshness import find_stale, newest_data
 from limner_profile.ingest import read_ingested
 from limner_profile.manifest import Ingested
-from limner_profile.quality import Breach, find_breaches
+from limner_profile.quality import Breach, Quality, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sources import FieldType
 from limner_profile.statistics import record_breaches, write_statistics
-from limner_profile.tags.base import Tag
-from limner_profile.windows import midnight, parse_as_of
+from limner_profile.tags.base import Tag, instant
+from limner_profile.windows import midnight, parse_as_of, parse_timezone
 from limner_profile.workspace import Workspace
 
 _SQL_TYPE: Mapping[FieldType, str] = {
@@ -237,20 +238,34 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
 def check_quality(writer: SnapshotWriter, catalog: Catalog, previous: Path | None) -> list[Breach]:
     """The limits that tags do not keep but may; writes `tag_statistics`, with the drift against the file `previous`.
 
-    Raises RefusedError `quality-limit` where the definition of such a tag says `on_breach: stop`.
+    Raises RefusedError `quality-limit` where the definition of such a tag says `on_breach: stop`. Follows `write_profiles`.
     """
+    zone = writer.connection.execute("SELECT timezone FROM snapshot").fetchall()[0][0]
+    data = newest_data(catalog, newest_events(writer.connection, writer.as_of))
     with writer.run("statistics", previous.stem if previous else "") as count:
-        rows = write_statistics(writer.connection, catalog.computed, previous)
+        ages = {name: newest.hours(writer.as_of) for name, newest in data.items()}
+        rows = write_statistics(writer.connection, catalog.computed, previous, ages)
         count.rows = len(rows)
-    limits = {
-        name: (tag.quality, catalog[name].where) for name, tag in catalog.computed.items() if tag.quality is not None
-    }
-    breaches = find_breaches(limits, rows)
+    limits = {name: (tag.quality or Quality(), catalog[name].where) for name, tag in catalog.computed.items()}
+    breaches = find_breaches(limits, rows, find_stale(catalog, data, writer.as_of, parse_timezone(zone)))
     stopping = [breach.issue for breach in breaches if breach.stop]
     if stopping:
         raise RefusedError(stopping)
     record_breaches(writer.connection, {breach.tag: breach.words for breach in breaches})
     return breaches
+
+
+def newest_events(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> dict[str, datetime]:
+    """Event name to the time of the newest such event that was known before as_of; reads the view `events`, if there is one."""
+    columns = connection.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'events'").fetchall()
+    if not columns:
+        return {}
+    cut = instant(as_of).sql(dialect="duckdb")
+    known = f" AND (received IS NULL OR received < {cut})" if ("received",) in columns else ""
+    rows = connection.execute(
+        f"SELECT event, max(time) FROM events WHERE time < {cut}{known} GROUP BY event"
+    ).fetchall()
+    return {str(event): time.replace(tzinfo=UTC) for event, time in rows if event is not None}
 
 
 def _typed(name: str, kind: FieldType, integer: bool) -> str:

@@ -14,6 +14,8 @@ import duckdb
 
 from limner_profile.errors import InternalError
 
+_AT_ONCE = 500  # rows of one INSERT
+
 
 @dataclass(frozen=True)
 class Column:
@@ -64,11 +66,12 @@ class Table:
         for row in rows:
             if set(row) != set(names):
                 raise InternalError(f"a row of {self.name} has the keys {sorted(row)}, not {sorted(names)}")
-        if rows:
-            marks, listed = ", ".join("?" for _ in names), ", ".join(f'"{name}"' for name in names)
-            connection.executemany(
-                f"INSERT INTO {self.name} ({listed}) VALUES ({marks})", [[row[name] for name in names] for row in rows]
-            )
+        listed, marks = ", ".join(f'"{name}"' for name in names), "(" + ", ".join("?" for _ in names) + ")"
+        for start in range(0, len(rows), _AT_ONCE):
+            # A statement for many rows: one a row is a transaction a row, each written to disk.
+            part = rows[start : start + _AT_ONCE]
+            values = [row[name] for row in part for name in names]
+            connection.execute(f"INSERT INTO {self.name} ({listed}) VALUES {', '.join([marks] * len(part))}", values)
 
     def insert_frame(self, connection: duckdb.DuckDBPyConnection, frame: Any) -> None:
         """Insert the rows of a pandas DataFrame that has the table's columns, in any order."""

@@ -41,7 +41,17 @@ STATISTICS_TABLE = table(
         ("top_values", "VARCHAR", "The ten commonest values of a category or boolean, as JSON: [[value, users], …]"),
         ("psi", "DOUBLE", "Drift against compared_with; empty where the definition is another or the tag is new"),
         ("compared_with", "VARCHAR", "The snapshot that was current before, if any"),
-        ("breach", "VARCHAR", "Which limit of the definition's quality is not kept, if any"),
+        (
+            "breach",
+            "VARCHAR",
+            "Which limit of the definition (quality, freshness) is not kept or cannot be checked, if any",
+        ),
+        (
+            "age_hours",
+            "DOUBLE",
+            "From the newest event behind the tag to as_of, whatever its filter; of a tag of tags, of the one with the oldest data. "
+            "Empty where there is none, or nobody can know (users' tables, files, scores)",
+        ),
         (
             "bins",
             "VARCHAR",
@@ -70,11 +80,15 @@ def read_statistics(snapshot: Snapshot, tags: Sequence[str] | None = None) -> li
 
 
 def write_statistics(
-    connection: duckdb.DuckDBPyConnection, tags: Iterable[str] | None = None, previous: Path | None = None
+    connection: duckdb.DuckDBPyConnection,
+    tags: Iterable[str] | None = None,
+    previous: Path | None = None,
+    ages: Mapping[str, float | None] | None = None,
 ) -> list[dict[str, Any]]:
     """The rows for these tags (all by default), written into `tag_statistics`, and their counts into `tags`.
 
-    Drift is measured against `previous`, a snapshot's file, where it holds the tag by the same definition and type.
+    Drift is measured against `previous`, a snapshot's file, where it holds the tag by the same definition and type. `ages` are
+    the hours from the newest data behind each tag to as_of.
     """
     STATISTICS_TABLE.create(connection)
     wanted = set(tags) if tags is not None else None
@@ -90,16 +104,22 @@ def write_statistics(
     drift = compare_bins(before, found)
     compared = previous.stem if previous is not None else None
     measured = [
-        {**_row(name, _field_type(current[name][0]), distribution), "psi": drift.get(name), "compared_with": compared}
+        {
+            **_row(name, _field_type(current[name][0]), distribution),
+            "psi": drift.get(name),
+            "compared_with": compared,
+            "age_hours": (ages or {}).get(name),
+        }
         for name, distribution in found.items()
     ]
-    if measured:
-        connection.executemany("DELETE FROM tag_statistics WHERE tag = ?", [[row["tag"]] for row in measured])
-        connection.executemany(
-            "UPDATE tags SET users = ?, coverage = ?, distinct_values = ? WHERE name = ?",
-            [[row[key] for key in ("users", "coverage", "distinct_values", "tag")] for row in measured],
-        )
+    names = [row["tag"] for row in measured]
+    connection.execute("DELETE FROM tag_statistics WHERE list_contains(?, tag)", [names])
     STATISTICS_TABLE.insert(connection, measured)
+    connection.execute(
+        "UPDATE tags SET users = s.users, coverage = s.coverage, distinct_values = s.distinct_values "
+        "FROM tag_statistics AS s WHERE s.tag = tags.name AND list_contains(?, s.tag)",
+        [names],
+    )
     return measured
 
 

@@ -125,7 +125,7 @@ def tag_statistics(
             lines.append(
                 {
                     "tag": row["tag"], "coverage": row["coverage"], "unknown": row["unknown"], "distinct": row["distinct_values"],
-                    "spread": spread, "psi": drift, "breach": row["breach"] or "",
+                    "spread": spread, "psi": drift, "age": _age_words(row["age_hours"]), "breach": row["breach"] or "",
                 }
             )  # fmt: skip
         print_rows(lines, chosen)
@@ -193,6 +193,11 @@ def _lineage(project: Project, name: str) -> dict[str, Any]:
         "tag": name, "columns": [asdict(column) for column in found.columns], "events": list(found.events),
         "tags": list(allowed_tags(scored, project.catalog) if scored else found.tags), "used_by": [*readers, *users],
     }  # fmt: skip
+
+
+def _age_words(hours: float | None) -> str:
+    """The age of the newest data behind a tag, nothing where nobody knows it."""
+    return "" if hours is None else f"{hours / 24:.1f} d" if abs(hours) >= 48 else f"{hours:.1f} h"
 
 
 def _user_words(users: list[dict[str, Any]]) -> str:
