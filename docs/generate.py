@@ -85,6 +85,8 @@ def tags_page() -> str:
     from limner_profile.compiler import compile_profiles
     from limner_profile.quality import Quality
     from limner_profile.tags.base import Tag
+    from limner_profile.tags.query import FUNCTIONS as QUERY_FUNCTIONS
+    from limner_profile.tags.query import LOCAL_DAY
     from limner_profile.workspace import Schema
 
     schema = Schema(
@@ -120,6 +122,9 @@ def tags_page() -> str:
     common = frozenset({*Tag.model_fields, "kind"})
     for word, kind in TAG_KINDS:
         parts += [f"\n## `{word}`\n", paragraphs(kind.__doc__), "", field_table(kind, common), ""]
+        if word == "sql":
+            functions = sorted({*QUERY_FUNCTIONS.values(), LOCAL_DAY})
+            parts += [f"Functions of a query: {', '.join(f'`{name}`' for name in functions)}.\n"]
         for number, example in enumerate(kind.EXAMPLES):
             definition = kind.model_validate(example.definition)
             as_of = datetime.fromisoformat(example.as_of).replace(tzinfo=UTC)

@@ -24,6 +24,7 @@ from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sources import FieldType
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag, instant
+from limner_profile.tags.sql import Sql
 from limner_profile.windows import midnight, parse_as_of, parse_timezone
 from limner_profile.workspace import Workspace
 
@@ -211,9 +212,13 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
         columns = "".join(
             f", {_typed(name, catalog[name].type, tag.whole_numbers)}" for name, tag in catalog.computed.items()
         )
-        connection.execute(
-            f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query}) ORDER BY user_id"
-        )
+        try:
+            connection.execute(
+                f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query}) ORDER BY user_id"
+            )
+        except duckdb.Error:
+            _blame_query(connection, workspace, catalog, writer.as_of)
+            raise
         count.rows = int(connection.execute("SELECT count(*) FROM profiles").fetchall()[0][0])
     if count.rows == 0:
         raise RefusedError(
@@ -233,6 +238,22 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     _write_rejects(connection, workspace)
     _write_sources(writer, workspace)
     return count.rows
+
+
+def _blame_query(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, catalog: Catalog, as_of: datetime
+) -> None:
+    """Raises RefusedError `failed-query` where a query of the user's own fails by itself, naming the tag."""
+    for name, tag in catalog.computed.items():
+        if isinstance(tag, Sql) and tag.query is not None:
+            try:
+                connection.execute(profile_query({name: tag}, as_of, workspace)).fetchall()
+            except duckdb.Error as error:
+                cause = str(error).splitlines()[0]
+                hint = "guard it in the query, as with CASE WHEN; the snapshot that was current stays"
+                raise RefusedError(
+                    Issue("failed-query", catalog[name].where, f"the tag {name!r}: {cause}", hint)
+                ) from None
 
 
 def check_quality(writer: SnapshotWriter, catalog: Catalog, previous: Path | None) -> list[Breach]:

@@ -45,7 +45,7 @@ class CatalogTag:
 
         A tag of tags is provable where all that it refers to is.
         """
-        own = self.definition is not None and self.definition.PROVABLE
+        own = self.definition is not None and self.definition.provable
         return own and all(parent.provable for parent in self.parents)
 
     @cached_property

@@ -17,6 +17,7 @@ from limner_profile.dependencies import stages_of
 from limner_profile.sources import FieldType
 from limner_profile.tags.base import Scope, Tag, event_column, instant
 from limner_profile.tags.defaults import default_sql
+from limner_profile.tags.query import relation_columns
 from limner_profile.workspace import Schema
 
 
@@ -64,6 +65,8 @@ def _from_sources(scope: Scope, tags: Mapping[str, Tag]) -> tuple[dict[str, exp.
         query = query.join("acts", on=_same_user("acts"), join_type="left")
     for index in range(len(scope.tops)):
         query = query.join(f"top{index}", on=_same_user(f"top{index}"), join_type="left")
+    for index in range(len(scope.queries)):
+        query = query.join(f"query{index}", on=_same_user(f"query{index}"), join_type="left")
     relations = {"known": _known_users(scope.as_of, scope.schema)}
     if scope.aggregates or scope.tops:
         relations["seen"] = _seen_events(scope)
@@ -72,6 +75,8 @@ def _from_sources(scope: Scope, tags: Mapping[str, Tag]) -> tuple[dict[str, exp.
         relations["acts"] = exp.select("user_id", *columns).from_("seen").group_by("user_id")
     for index, top in enumerate(scope.tops.values()):
         relations[f"top{index}"] = top
+    for index, written in enumerate(scope.queries.values()):
+        relations[f"query{index}"] = _as_known(written, scope)
     return relations, query
 
 
@@ -111,15 +116,42 @@ def _before(as_of: datetime, schema: Schema) -> exp.Expr:
     return exp.and_(happened, exp.Paren(this=late))
 
 
+def _listed(as_of: datetime) -> exp.Expr:
+    """The condition that a user was there before as_of, where the source says since when."""
+    since = exp.column("since")
+    return exp.or_(exp.Is(this=since, expression=exp.Null()), exp.LT(this=since.copy(), expression=instant(as_of)))
+
+
+def _as_known(query: exp.Select, scope: Scope) -> exp.Select:
+    """A query of a tag with each relation cut down to what was known of it before as_of, and to the columns that it names."""
+    query = query.copy()
+    named = {column.name.casefold() for column in query.find_all(exp.Column)}
+    named |= {column.name.casefold() for join in query.find_all(exp.Join) for column in join.args.get("using") or ()}
+    every = any(not isinstance(star.parent, exp.Count) for star in query.find_all(exp.Star))
+    relations = {name.casefold(): name for name in relation_columns(scope.schema)}
+    for table in list(query.find_all(exp.Table)):
+        relation = relations.get(table.name.casefold())
+        if relation is None:
+            continue  # a part of WITH
+        columns = relation_columns(scope.schema)[relation]
+        # The time is read whether or not it is named, and tells lineage that this is not the list of who is known.
+        read = [name for name in columns if every or name == "time" or name.casefold() in {*named, "user_id"}]
+        known = exp.select(*(exp.column(name, table=relation, quoted=True) for name in read)).from_(relation)
+        if relation == "events":
+            known = known.where(_before(scope.as_of, scope.schema))
+        elif "since" in columns:
+            known = known.where(_listed(scope.as_of))
+        alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name))
+        table.replace(exp.Subquery(this=known, alias=alias))
+    return query
+
+
 def _known_users(as_of: datetime, schema: Schema) -> exp.Query:
     parts: list[exp.Query] = []
     for source in schema.user_sources:
         listed = exp.select("user_id").from_(_users(source))
         if source in schema.sources_with_since:
-            since = exp.column("since")
-            listed = listed.where(
-                exp.or_(exp.Is(this=since, expression=exp.Null()), exp.LT(this=since.copy(), expression=instant(as_of)))
-            )
+            listed = listed.where(_listed(as_of))
         parts.append(listed)
     if schema.has_events:
         parts.append(exp.select("user_id").distinct().from_("events").where(_before(as_of, schema)))

@@ -55,6 +55,8 @@ def trace_tag(name: str, catalog: Catalog, workspace: Workspace) -> Lineage:
     query = compile_profiles(closure, _AS_OF, workspace.timezone, schema)
     events = tuple(dict.fromkeys(event for tag in closure.values() for event in getattr(tag, "events", ())))
     columns: list[SourceColumn] = []
+    if any(tag.data_events() == () for tag in closure.values()):
+        events = ()  # a query over events may read any of them
     read = set(_event_fields(query)) & set(schema.event_fields)
     for source, definition in workspace.config.sources.items():
         place = str(getattr(definition, "path", None) or source)

@@ -67,6 +67,7 @@ class Scope:
     events_seen: set[str] = field(default_factory=set)
     sources_seen: set[str] = field(default_factory=set)
     imported_seen: set[str] = field(default_factory=set)
+    queries: dict[str, exp.Select] = field(default_factory=dict)
 
     def acts(self, events: Sequence[str], where: Predicate | None, window: str, *, before: bool = False) -> exp.Expr:
         """The condition on a row of events: one of these names, inside the window, and fulfilling the filter.
@@ -214,6 +215,15 @@ class Scope:
         self.imported_seen.add(relation)
         return exp.column("value", table=relation)
 
+    def per_user(self, query: exp.Select) -> exp.Column:
+        """The column `value` of a query that gives `user_id` and `value`, a row a user, over `events` and `users_<source>`.
+
+        The compiler puts in their place what was known of them before as_of.
+        """
+        key = query.sql(dialect="duckdb")
+        self.queries[key] = query
+        return exp.column("value", table=f"query{list(self.queries).index(key)}")
+
     def local_day(self, moment: exp.Expr) -> exp.Expr:
         """The local calendar day of a UTC instant."""
         utc = exp.AtTimeZone(this=moment, zone=exp.Literal.string("UTC"))
@@ -324,6 +334,11 @@ class Tag(Definition):
     def references(self) -> tuple[str, ...]:
         """The names of the tags whose values this one is computed from."""
         return ()
+
+    @property
+    def provable(self) -> bool:
+        """Whether this very definition can be shown so, tags that it refers to left aside."""
+        return self.PROVABLE
 
     def data_events(self) -> tuple[str, ...] | None:
         """The names of the events that tell how old its data is, none of them for any event; None where events do not tell."""
