@@ -113,6 +113,10 @@ def tags_page() -> str:
         "older data, or stops where the tag's `quality` says `on_breach: stop`; where the age cannot be known (attributes, imported "
         "files) it says so, and never stops. `limner tags stats` shows the age. Without `--as-of` a build takes as_of from the "
         "newest of all events: that nothing arrives any more at all is seen only with a stated as_of.\n",
+        "`limner check` refuses to change or delete a tag that a published segment, a scenario, a trained model or an export uses "
+        "(`tag-in-use`), and names them. A change that is meant says so by a `version` higher than that in the current snapshot; "
+        "titles, owners and limits are no change. `limner build` warns and goes on, and what it builds is what the next check "
+        "compares with.\n",
         "Some kinds compute a tag from other tags (`of`, `recency`, the conditions of `lifecycle`, …). They may refer to each "
         "other in any order, but not in a circle, and not to scores, which are written after all tags. `limner check` names "
         "each reference to a tag that is not there. Such a tag can be shown to have been known at a past as_of if all that it "

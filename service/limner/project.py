@@ -34,6 +34,7 @@ from limner_segments.scoring.rating import create_score_tables, population_frame
 from limner_segments.scoring.scenario import NamedScenario, plan_cutoffs, read_scenarios, score_tags
 from limner_segments.scoring.shelf import shelve, staleness, take_model
 from limner_segments.segment import NamedSegment, read_segments
+from limner_segments.tag_changes import TagChange, changes_in_use
 
 
 class Step(Protocol):
@@ -188,6 +189,8 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
         moment = given or default_as_of(workspace, datetime.now(UTC))
         for warning in unknown_events(project):
             progress.warn(warning)
+        for change in changed_tags(project):
+            progress.warn(f"{change.where} {change.words}".strip())
         previous = _current_path(store)
         with store.create(moment, workspace.timezone, workspace.settings.keep_snapshots) as writer:
             with progress.step(f"build {len(project.catalog.computed)} tags") as step:
@@ -243,6 +246,15 @@ def stale_tags(catalog: Catalog, snapshot: Snapshot) -> list[str]:
     """The computed tags of the catalog that the snapshot lacks or holds by another definition, in catalog order."""
     built = {row["name"]: row["definition_hash"] for row in snapshot.rows("SELECT name, definition_hash FROM tags")}
     return [name for name in catalog.computed if built.get(name) != catalog[name].definition_hash]
+
+
+def changed_tags(project: Project) -> list[TagChange]:
+    """The tags in use that are not what the current snapshot holds; none before the first build."""
+    current = project.store.current_id()
+    if current is None or current not in project.store.ids():
+        return []
+    with project.store.open() as snapshot:
+        return changes_in_use(snapshot, project.workspace, project.catalog, project.segments, project.scenarios)
 
 
 def unknown_events(project: Project) -> list[str]:

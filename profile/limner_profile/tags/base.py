@@ -297,9 +297,11 @@ class Tag(Definition):
     """How old the newest data behind it may be at as_of, as `2d`; what a build does with older data, `quality` says."""
     quality: Quality | None = None
     """Limits on coverage and drift that a build checks."""
+    version: int = Field(default=1, ge=1)
+    """Raise it to say that a change of a tag in use is meant."""
 
-    # A limit decides nothing about the values.
-    WORDING: ClassVar[frozenset[str]] = Definition.WORDING | {"freshness"}
+    # A limit decides nothing about the values, nor does a version.
+    WORDING: ClassVar[frozenset[str]] = Definition.WORDING | {"freshness", "version"}
     EXAMPLES: ClassVar[tuple[Example, ...]] = ()
     # Whether the values are whole numbers, and stored as such.
     INTEGER: ClassVar[bool] = False

@@ -64,7 +64,7 @@ def _parsed(text: str) -> exp.Expr:
     if not isinstance(select, exp.Select) or len(select.expressions) != 1:
         raise ValueError("one expression is expected, without SELECT or ';' | such as spend / order_count")
     if any(value for name, value in select.args.items() if name != "expressions"):
-        raise ValueError("an expression over tags has no FROM, WHERE and the like | queries are not allowed here")
+        raise ValueError("an expression over tags has no FROM, WHERE and the like | write a query as 'query: SELECT …'")
     tree: exp.Expr = select.expressions[0]
     nodes = list(tree.walk())
     if len(nodes) > _MOST_NODES:

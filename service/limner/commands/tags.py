@@ -64,6 +64,7 @@ def show_tag(
         "owner": definition.owner if definition else "", "window": definition.window_text if definition else "",
         "sensitivity": definition.sensitivity if definition else "none", "where": tag.where,
         "definition": json.loads(tag.definition_json), "definition_hash": tag.definition_hash,
+        "version": definition.version if definition else 1,
     }  # fmt: skip
     statistics: dict[str, Any] | None = None
     if snapshot or project.store.current_id():
