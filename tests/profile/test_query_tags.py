@@ -71,6 +71,7 @@ EVENTS = st.lists(
 QUERIES = {
     "total": "SELECT user_id, sum(amount) AS value FROM events WHERE event = 'order' GROUP BY user_id",
     "days": "SELECT user_id, count(DISTINCT local_day(time)) AS value FROM events WHERE local_day(time) >= as_of_day - 1 GROUP BY user_id",
+    "ahead": "SELECT user_id, max(local_day(time + INTERVAL 200 DAY) - as_of_day) AS value FROM events GROUP BY user_id",
     "share": "SELECT e.user_id, count(*) FILTER (WHERE e.amount > 0) / count(*) AS value FROM events AS e GROUP BY e.user_id",
     "hours": "SELECT user_id, (epoch(as_of) - epoch(max(time))) / 3600 AS value FROM Events GROUP BY User_ID",
     "best": """WITH days AS (SELECT user_id, local_day(time) AS day, sum(amount) AS spent FROM events GROUP BY user_id, day)
@@ -97,6 +98,7 @@ def oracle(rows: list[tuple[datetime, str, float | None]], as_of: datetime) -> d
     return {
         "total": sum(orders) if orders else None,
         "days": len(recent) or None,
+        "ahead": ((times[-1] + timedelta(days=200)).astimezone(ZONE).date() - today).days,
         "share": sum(amount is not None and amount > 0 for _, _, amount in rows) / len(rows),
         "hours": (as_of - times[-1]) / timedelta(hours=1),
         "best": max(spent) if spent else None,
@@ -123,6 +125,7 @@ def test_queries_give_what_the_oracle_gives(events: list[tuple[str, str, int, in
         connection.execute(
             "CREATE TABLE events (user_id VARCHAR, event VARCHAR, time TIMESTAMP, received TIMESTAMP, amount DOUBLE, source VARCHAR, genre VARCHAR)"
         )
+        connection.execute("CREATE TABLE acted (user_id VARCHAR, since TIMESTAMP)")
         for user, event, time, received, amount in rows:
             stamps = [moment.replace(tzinfo=None) if moment else None for moment in (time, received)]
             connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, 's', NULL)", [user, event, *stamps, amount])

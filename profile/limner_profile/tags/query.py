@@ -277,7 +277,7 @@ def bind_query(
             output = isinstance(node.parent, exp.Select) and node.arg_key == "expressions"
             node.replace(exp.alias_(value, node.name) if output else value)
     while (call := bound.find(exp.Anonymous)) is not None:
-        call.replace(local_day(exp.Paren(this=call.expressions[0].copy())))
+        call.replace(local_day(call.expressions[0].copy()))
     for node in reversed(list(bound.walk())):  # what is inside first, since the guard of a logarithm copies it
         if isinstance(node, exp.Div | exp.IntDiv | exp.Mod):
             node.set("expression", exp.Nullif(this=node.expression.copy(), expression=exp.Literal.number(0)))

@@ -17,7 +17,8 @@ from sqlglot.errors import SqlglotError
 from limner_profile.definitions import Location, Title
 from limner_profile.errors import Issue, did_you_mean
 from limner_profile.sources import FieldType, field_type
-from limner_profile.tags.base import TAG_KINDS, Example, Scope, Tag, as_number, check_reference, instant
+from limner_profile.tags.base import TAG_KINDS, Example, Tag, check_reference
+from limner_profile.tags.expressions import as_number, instant
 from limner_profile.tags.query import (
     AS_OF,
     AS_OF_DAY,
@@ -29,6 +30,7 @@ from limner_profile.tags.query import (
     relations_of,
     try_query,
 )
+from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema
 
 # What an expression may be made of. None of these can read a table or a file, fail on a row, or run long.
@@ -202,7 +204,19 @@ class Sql(Tag):
 
     def _bound(self, scope: Scope) -> exp.Select:
         names = {AS_OF: instant(scope.as_of), AS_OF_DAY: scope.as_of_day}
-        return bind_query(self.select or exp.Select(), names, scope.local_day)
+        select = self.select or exp.Select()
+        made = {alias.alias.casefold() for alias in select.find_all(exp.Alias)}
+        made |= {column.name.casefold() for alias in select.find_all(exp.TableAlias) for column in alias.columns}
+
+        def local_day(moment: exp.Expr) -> exp.Expr:
+            column = moment.this if isinstance(moment, exp.Max | exp.Min) else moment
+            if isinstance(column, exp.Column) and column.name.casefold() == "time" and "time" not in made:
+                return scope.local_day(moment)  # the quick way, for what lies before as_of
+            utc = exp.AtTimeZone(this=exp.Paren(this=moment.copy()), zone=exp.Literal.string("UTC"))
+            local = exp.AtTimeZone(this=exp.Paren(this=utc), zone=exp.Literal.string(str(scope.timezone)))
+            return exp.Cast(this=local, to=exp.DataType.build("date"))
+
+        return bind_query(select, names, local_day)
 
     def value_type(self, schema: Schema) -> FieldType:
         """As stated; `check` and `check_tags` find a wrong statement."""
