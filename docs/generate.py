@@ -118,10 +118,12 @@ def tags_page() -> str:
         "titles, owners and limits are no change. `limner build` warns and goes on, and what it builds is what the next check "
         "compares with.\n",
         "Some kinds compute a tag from other tags (`of`, `recency`, the conditions of `lifecycle`, …). They may refer to each "
-        "other in any order, but not in a circle, and not to scores, which are written after all tags. `limner check` names "
-        "each reference to a tag that is not there. Such a tag can be shown to have been known at a past as_of if all that it "
-        "refers to can, and is as sensitive as what it refers to. Means, quantiles and percentiles are over all users known "
-        "at as_of.\n",
+        "other in any order, but not in a circle. `limner check` names each reference to a tag that is not there. Such a tag can be "
+        "shown to have been known at a past as_of if all that it refers to can, and is as sensitive as what it refers to. Means, "
+        "quantiles and percentiles are over all users known at as_of.\n",
+        "They may also refer to a score, `<scenario>_score`. Such a tag is computed after the scorers have run, in every build and "
+        "training, and is unknown as long as the score is. Segments use it like any other; a scenario may not, since its training "
+        "rows lie before any score.\n",
     ]
     common = frozenset({*Tag.model_fields, "kind"})
     for word, kind in TAG_KINDS:

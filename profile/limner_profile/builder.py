@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from sqlglot import exp
 
-from limner_profile.catalog import Catalog
-from limner_profile.compiler import compile_profiles
+from limner_profile.catalog import Catalog, CatalogTag
+from limner_profile.compiler import compile_late, compile_profiles
+from limner_profile.distribution import quoted
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.freshness import find_stale, newest_data
 from limner_profile.ingest import read_ingested
 from limner_profile.manifest import Ingested
 from limner_profile.overlaps import parquet_list
-from limner_profile.quality import Breach, Quality, find_breaches
+from limner_profile.quality import Breach, Quality, Staleness, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sources import FieldType
@@ -206,8 +208,9 @@ def profile_query(tags: Mapping[str, Tag], as_of: datetime, workspace: Workspace
 def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalog) -> int:
     """How many users the new `profiles` table holds; writes `profiles`, `tags` and `rejects` into the snapshot.
 
-    A tag of the catalog without a definition (a score) becomes an empty column, filled by whoever computes it. The counts
-    of `tags` come with the statistics (`check_quality`), which read every column once.
+    A tag of the catalog without a definition (a score) becomes an empty column, filled by whoever computes it, and so does a
+    tag that is computed from scores (`write_late`). The counts of `tags` come with the statistics (`check_quality`), which
+    read every column once.
     """
     connection = writer.connection
     attach_sources(connection, workspace)
@@ -215,10 +218,12 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     with writer.run("profiles", f"{len(catalog.computed)} tags") as count:
         query = profile_query(catalog.computed, writer.as_of, workspace)
         empty = "".join(
-            f', CAST(NULL AS DOUBLE) AS "{name}"' for name, tag in catalog.tags.items() if tag.definition is None
+            f", CAST(NULL AS {_column_type(tag)}) AS {quoted(name)}"
+            for name, tag in catalog.tags.items()
+            if name not in catalog.computed
         )
         columns = "".join(
-            f", {_typed(name, catalog[name].type, tag.whole_numbers)}" for name, tag in catalog.computed.items()
+            f", CAST({quoted(name)} AS {_column_type(catalog[name])}) AS {quoted(name)}" for name in catalog.computed
         )
         try:
             connection.execute(
@@ -275,8 +280,37 @@ def check_quality(writer: SnapshotWriter, catalog: Catalog, previous: Path | Non
         ages = {name: newest.hours(writer.as_of) for name, newest in data.items()}
         rows = write_statistics(writer.connection, catalog.computed, previous, ages)
         count.rows = len(rows)
-    limits = {name: (tag.quality or Quality(), catalog[name].where) for name, tag in catalog.computed.items()}
-    breaches = find_breaches(limits, rows, find_stale(catalog, data, writer.as_of, parse_timezone(zone)))
+    return _judged(writer, catalog, rows, find_stale(catalog, data, writer.as_of, parse_timezone(zone)))
+
+
+def write_late(writer: SnapshotWriter, workspace: Workspace, catalog: Catalog, previous: Path | None) -> list[Breach]:
+    """Fill the columns of the tags that are computed from scores, and their statistics; the limits that they do not keep but may.
+
+    Follows the scorers. Raises what `check_quality` raises.
+    """
+    late = catalog.late
+    if not late:
+        return []
+    with writer.run("late tags", f"{len(late)} tags") as count:
+        given = {name: kind for name, kind in catalog.types.items() if name not in late}
+        query = compile_late(late, given, writer.as_of, workspace.timezone, workspace.schema).sql(dialect="duckdb")
+        values = ", ".join(
+            f"{quoted(name)} = CAST(late.{quoted(name)} AS {_column_type(catalog[name])})" for name in late
+        )
+        writer.connection.execute(
+            f"UPDATE profiles SET {values} FROM ({query}) AS late WHERE late.user_id = profiles.user_id"
+        )
+        rows = write_statistics(writer.connection, late, previous)
+        count.rows = len(rows)
+    unknown = Staleness("how old its data is cannot be known: it is computed from a score", known=False)
+    return _judged(writer, catalog, rows, {name: unknown for name, tag in late.items() if tag.freshness})
+
+
+def _judged(
+    writer: SnapshotWriter, catalog: Catalog, rows: list[dict[str, Any]], stale: Mapping[str, Staleness]
+) -> list[Breach]:
+    limits = {name: (tag.quality or Quality(), catalog[name].where) for name, tag in catalog.definitions.items()}
+    breaches = find_breaches(limits, rows, stale)
     stopping = [breach.issue for breach in breaches if breach.stop]
     if stopping:
         raise RefusedError(stopping)
@@ -297,9 +331,10 @@ def newest_events(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> dic
     return {str(event): time.replace(tzinfo=UTC) for event, time in rows if event is not None}
 
 
-def _typed(name: str, kind: FieldType, integer: bool) -> str:
+def _column_type(tag: CatalogTag) -> str:
     # One type a field type, whatever the file had: no decimal or huge integer may reach the model.
-    return f'CAST("{name}" AS {"BIGINT" if integer else _SQL_TYPE[kind]}) AS "{name}"'
+    whole = tag.definition is not None and tag.definition.whole_numbers
+    return "BIGINT" if whole else _SQL_TYPE[tag.type]
 
 
 def _write_tags(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
@@ -307,8 +342,8 @@ def _write_tags(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None
     rows = []
     for name, tag in catalog.tags.items():
         definition = tag.definition
-        # Counted with the statistics, in one pass; a score has no value until it is computed.
-        users, coverage, distinct = (None, None, None) if definition else (0, 0.0, 0)
+        # Counted with the statistics, in one pass; what comes after the scorers has no value until it is computed.
+        users, coverage, distinct = (None, None, None) if name in catalog.computed else (0, 0.0, 0)
         rows.append(
             {
                 "name": name,

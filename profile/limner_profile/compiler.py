@@ -7,7 +7,7 @@ Tags of tags follow in stages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -35,7 +35,47 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
     stages = stages_of({name: tag.references() for name, tag in tags.items()})
     relations, query = _from_sources(scope, {name: tags[name] for name in stages[0]})
     columns = list(stages[0])
-    for number, names in enumerate(stages[1:]):
+    query = _stacked(query, columns, tags, stages[1:], scope, relations)
+    if len(stages) > 1 and columns != list(tags):
+        # The order of the columns is that of the tags, whatever stage each came from.
+        relations["staged"] = query
+        query = exp.select("user_id", *(exp.column(name, quoted=True) for name in tags)).from_("staged")
+    for name, relation in relations.items():
+        query = query.with_(name, as_=relation)
+    return query
+
+
+def compile_late(
+    tags: Mapping[str, Tag], given: Mapping[str, FieldType], as_of: datetime, timezone: ZoneInfo, schema: Schema
+) -> exp.Select:
+    """The query for tags that are computed from scores: `user_id` and a column a tag, a row for each row of `profiles`.
+
+    That table holds the scores by then, and the other tags that they refer to, whose types are `given`.
+    """
+    types: dict[str, FieldType] = {**given, **{name: tag.value_type(schema) for name, tag in tags.items()}}
+    scope = Scope(as_of, timezone, schema, types)
+    references = {name: tag.references() for name, tag in tags.items()}
+    stages = stages_of({name: [inner for inner in needed if inner in tags] for name, needed in references.items()})
+    columns = [name for name in given if any(name in needed for needed in references.values())]
+    query = exp.select("user_id", *(exp.column(name, quoted=True) for name in columns)).from_("profiles")
+    relations: dict[str, exp.Query] = {}
+    relations["staged"] = _stacked(query, columns, tags, stages, scope, relations)
+    query = exp.select("user_id", *(exp.column(name, quoted=True) for name in tags)).from_("staged")
+    for name, relation in relations.items():
+        query = query.with_(name, as_=relation)
+    return query
+
+
+def _stacked(
+    query: exp.Select,
+    columns: list[str],
+    tags: Mapping[str, Tag],
+    stages: Sequence[Sequence[str]],
+    scope: Scope,
+    relations: dict[str, exp.Query],
+) -> exp.Select:
+    """The query with the tags of further stages on top, each stage over the one before; `columns` grows by their names."""
+    for number, names in enumerate(stages):
         scope.stage = f"stage{number}"
         scope.windows.clear()
         scope.overalls.clear()
@@ -45,12 +85,6 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
         query = exp.select(exp.column("user_id", table=scope.stage), *earlier, *values).from_(scope.stage)
         query = _with_computed(query, scope, relations)
         columns += names
-    if len(stages) > 1 and columns != list(tags):
-        # The order of the columns is that of the tags, whatever stage each came from.
-        relations["staged"] = query
-        query = exp.select("user_id", *(exp.column(name, quoted=True) for name in tags)).from_("staged")
-    for name, relation in relations.items():
-        query = query.with_(name, as_=relation)
     return query
 
 

@@ -86,7 +86,7 @@ def changes_in_use(
         published = {row["name"] for row in snapshot.rows("SELECT name FROM segments")}
     models = {name: trained_tags(workspace, name) for name in scenarios}
     exports = {manifest.file: set(manifest.columns) for manifest in read_manifests(workspace.root / "exports")}
-    references = catalog.references
+    references = {name: tag.references() for name, tag in catalog.definitions.items()}
     changes = []
     for row in built:
         name, old = row["name"], _definition(row)

@@ -15,11 +15,12 @@ from typing import Any, Protocol
 from limner_explain.cards import create_insight_tables, write_insights
 from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
-from limner_profile.builder import check_quality, default_as_of, event_names, write_profiles
+from limner_profile.builder import check_quality, default_as_of, event_names, write_late, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
 from limner_profile.errors import Issue, RefusedError, UserError, did_you_mean, unknown_name
 from limner_profile.ingest import ingest, read_ingested
 from limner_profile.manifest import Ingested
+from limner_profile.quality import Breach
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
 from limner_profile.sources import FRAME
 from limner_profile.statistics import write_statistics
@@ -31,7 +32,7 @@ from limner_segments.audience import write_audiences
 from limner_segments.scoring.dataset import build_dataset
 from limner_segments.scoring.experiment import Experiment, run_experiment
 from limner_segments.scoring.rating import create_score_tables, population_frame, write_evaluations, write_scores
-from limner_segments.scoring.scenario import NamedScenario, plan_cutoffs, read_scenarios, score_tags
+from limner_segments.scoring.scenario import NamedScenario, plan_cutoffs, promised_scores, read_scenarios, score_tags
 from limner_segments.scoring.shelf import shelve, staleness, take_model
 from limner_segments.segment import NamedSegment, read_segments
 from limner_segments.tag_changes import TagChange, changes_in_use
@@ -129,7 +130,7 @@ def read_project(root: Path) -> tuple[Project | None, list[Issue]]:
         schema = workspace.schema
     except UserError as error:
         return None, list(error.issues)
-    catalog, issues = read_catalog(workspace, schema)
+    catalog, issues = read_catalog(workspace, schema, promised_scores(workspace))
     scenarios, found = read_scenarios(workspace, catalog)
     issues += found
     catalog = catalog.with_tags(score_tags(scenarios))
@@ -193,13 +194,13 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
             progress.warn(f"{change.where} {change.words}".strip())
         previous = _current_path(store)
         with store.create(moment, workspace.timezone, workspace.settings.keep_snapshots) as writer:
-            with progress.step(f"build {len(project.catalog.computed)} tags") as step:
+            with progress.step(f"build {len(project.catalog.definitions)} tags") as step:
                 users = write_profiles(writer, workspace, project.catalog)
                 step.describe("statistics and limits")
                 breaches = check_quality(writer, project.catalog, previous)
-            for breach in breaches:
-                progress.warn(f"{breach.where} the tag {breach.tag!r}: {breach.words}")
+            _tell(breaches, progress)
             rated = _rate(project, writer, list(project.scenarios), progress, previous)
+            _tell(write_late(writer, workspace, project.catalog, previous), progress)
             with progress.step(f"materialise {len(project.segments)} audiences"):
                 sizes = write_audiences(writer, list(project.segments.values()), project.catalog, previous)
         return Built(writer.id, moment, users, sizes, ingested, rated)
@@ -237,15 +238,24 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
         previous = _current_path(store)
         with store.create(end, workspace.timezone, workspace.settings.keep_snapshots, derive=True) as writer:
             _rate(project, writer, [scenario], progress, previous)
-            using = [segment for segment in project.segments.values() if named.score_tag in segment.condition.fields()]
+            _tell(write_late(writer, workspace, project.catalog, previous), progress)
+            changed = {named.score_tag, *project.catalog.late}
+            using = [
+                segment for segment in project.segments.values() if changed.intersection(segment.condition.fields())
+            ]
             write_audiences(writer, using, project.catalog, previous)
         return Trained(experiment, found, writer.id, data.schedule.all, folder)
+
+
+def _tell(breaches: Sequence[Breach], progress: Progress) -> None:
+    for breach in breaches:
+        progress.warn(f"{breach.where} the tag {breach.tag!r}: {breach.words}")
 
 
 def stale_tags(catalog: Catalog, snapshot: Snapshot) -> list[str]:
     """The computed tags of the catalog that the snapshot lacks or holds by another definition, in catalog order."""
     built = {row["name"]: row["definition_hash"] for row in snapshot.rows("SELECT name, definition_hash FROM tags")}
-    return [name for name in catalog.computed if built.get(name) != catalog[name].definition_hash]
+    return [name for name in catalog.definitions if built.get(name) != catalog[name].definition_hash]
 
 
 def changed_tags(project: Project) -> list[TagChange]:

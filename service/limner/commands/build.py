@@ -36,7 +36,7 @@ def check(directory: Dir = Path("."), style: Style = "table") -> None:
         print_error(UserError(issues))
     elif project:
         typer.echo(
-            f"{len(project.catalog.computed)} tags, {len(project.segments)} segments, {len(project.scenarios)} scenarios: no issues"
+            f"{len(project.catalog.definitions)} tags, {len(project.segments)} segments, {len(project.scenarios)} scenarios: no issues"
         )
     if issues:
         raise typer.Exit(1)
@@ -125,7 +125,7 @@ def build(
         "snapshot": built.snapshot,
         "as_of": built.as_of.astimezone(project.workspace.timezone).isoformat(),
         "users": built.users,
-        "tags": len(project.catalog.computed),
+        "tags": len(project.catalog.definitions),
         "rejected": rejected,
         "rated": list(built.rated),
         "audiences": dict(built.audiences),

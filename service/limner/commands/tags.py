@@ -215,6 +215,8 @@ def tag_sql(
     from datetime import UTC, datetime
 
     from limner_profile.builder import default_as_of, profile_query
+    from limner_profile.compiler import compile_late
+    from limner_profile.dependencies import closure_of
     from limner_profile.errors import Issue, RefusedError, unknown_name
     from limner_profile.windows import parse_as_of
 
@@ -222,7 +224,7 @@ def tag_sql(
     computed = project.catalog.computed
     if name is not None and name not in project.catalog:
         raise unknown_name("tag", name, project.catalog.tags)
-    if name is not None and name not in computed:
+    if name is not None and name not in project.catalog.definitions:
         raise RefusedError(
             Issue(
                 "not-computed",
@@ -233,5 +235,14 @@ def tag_sql(
         )
     workspace = project.workspace
     moment = parse_as_of(as_of, workspace.timezone) if as_of else default_as_of(workspace, datetime.now(UTC))
+    if name is not None and name in project.catalog.late:
+        # Only what comes after the scorers, from the columns that profiles has by then.
+        late = project.catalog.late
+        needed = closure_of([name], {other: tag.references() for other, tag in late.items()})
+        given = {other: kind for other, kind in project.catalog.types.items() if other not in needed}
+        chosen_late = {other: tag for other, tag in late.items() if other in needed}
+        query = compile_late(chosen_late, given, moment, workspace.timezone, workspace.schema)
+        typer.echo(query.sql(dialect="duckdb", pretty=True))
+        return
     chosen = computed if name is None else project.catalog.closure([name])
     typer.echo(profile_query(chosen, moment, workspace))
