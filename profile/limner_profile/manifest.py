@@ -21,6 +21,8 @@ class Part:
 
     `origin` is the file (relative to the workspace), or what was asked of a database. `file` holds the rows that are sound
     and differ from each other; `trimmed`, where there is one, holds them without the `repeated` rows that another part has, too.
+    A part that is `kept` holds rows of attribute history whose files have changed or gone since. `contradictions` are rows of
+    one user and updated_at that differ from the one that counts.
     """
 
     origin: str
@@ -34,6 +36,8 @@ class Part:
     last_time: str | None = None
     trimmed: str | None = None
     repeated: int = 0
+    kept: bool = False
+    contradictions: int = 0
 
     @property
     def in_use(self) -> str:
@@ -46,8 +50,9 @@ class Ingested:
     """What one source gave: its parts, rows kept, dropped as duplicates, and rejected.
 
     `columns` are the columns that its files had (name to DuckDB type), `types` what was made of those without a stated type;
-    `mark` is the highest value of the cursor of a database, `at_mark` the digests of the rows that have it. `reused`, `read`,
-    `gone` and `notes` tell of the sync that returned it, and are not kept.
+    `mark` is the highest value of the cursor of a database, `at_mark` the digests of the rows that have it. `history` is the
+    file of intervals that readers read instead of the parts, where the source keeps attribute history. `reused`, `read`, `gone`
+    and `notes` tell of the sync that returned it, and are not kept.
     """
 
     source: str
@@ -63,6 +68,7 @@ class Ingested:
     types: Mapping[str, str] = field(default_factory=dict)
     mark: tuple[str, str] | None = None
     at_mark: tuple[str, ...] = ()
+    history: str | None = None
     reused: bool = False
     read: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
@@ -71,18 +77,17 @@ class Ingested:
     @property
     def files(self) -> tuple[str, ...]:
         """The ingested files to read, relative to .limner/."""
-        return tuple(part.in_use for part in self.parts)
+        return (self.history,) if self.history else tuple(part.in_use for part in self.parts)
 
     @property
     def rejects_files(self) -> tuple[str, ...]:
         """The files of rejected rows, relative to .limner/."""
-        return tuple(part.rejects_file for part in self.parts)
+        return tuple(part.rejects_file for part in self.parts if part.rejects_file)
 
     @property
     def paths(self) -> frozenset[str]:
         """Every file that belongs to the source, relative to .limner/."""
-        both = {path for part in self.parts for path in (part.file, part.rejects_file)}
-        return frozenset(both | set(self.files))
+        return frozenset({*(part.file for part in self.parts), *self.rejects_files, *self.files})
 
 
 _OF_THE_SYNC = ("reused", "read", "gone", "notes")
