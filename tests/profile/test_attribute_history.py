@@ -504,12 +504,12 @@ def test_the_value_seen_is_that_of_the_newest_row_whatever_the_order(
         assert values == oracle(files, hour), hour
     assert entry.rows + entry.duplicates == len(rows)
     found = intervals(root, entry)
-    for row, after in pairwise(found):
-        if row[0] == after[0]:
-            assert row[4] == after[3]
-            assert row[1:3] != after[1:3]  # rows that say the same are one interval
+    for one, after in pairwise(found):
+        if one[0] == after[0]:
+            assert one[4] == after[3]
+            assert one[1:3] != after[1:3]  # rows that say the same are one interval
         else:
-            assert row[4] is None
+            assert one[4] is None
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -65,8 +65,8 @@ def show_profile(
              "valid_from": _local(origins.get(value.tag, nothing).valid_from, zone)}
             for value in values
         ]  # fmt: skip
-        content = {"user_id": user, "as_of": as_of, "profile": profile, "acts": timeline, "history": history}
-        print_object({**content, "since": earlier, "changes": changes}, chosen)
+        content = {"user_id": user, "as_of": as_of, "profile": profile, "acts": timeline}
+        print_object({**content, "since": earlier, "changes": changes, "history": history}, chosen)
         return
     dated = bool(project.workspace.schema.sources_with_history)
     rows = [
