@@ -15,7 +15,7 @@ import duckdb
 
 from limner_profile.manifest import Ingested, Part
 from limner_profile.overlaps import copy_to, parquet_list
-from limner_profile.staging import SQL_TYPE, StagedField, quoted
+from limner_profile.staging import SQL_TYPE, StagedField, quoted, text_of
 
 # So many parts of a database with a cursor stand beside each other before they become one.
 _PARTS = 8
@@ -46,31 +46,72 @@ def intervals_sql(relation: str, columns: Sequence[str]) -> str:
 
 
 def write_history(
-    con: duckdb.DuckDBPyConnection, state: Path, source: str, fields: Sequence[StagedField], parts: Sequence[Part]
+    con: duckdb.DuckDBPyConnection,
+    state: Path,
+    source: str,
+    fields: Sequence[StagedField],
+    parts: Sequence[Part],
+    known: Ingested | None = None,
 ) -> History:
-    """The intervals that the parts give, written as one file; of rows of one user and instant that of the last part counts."""
+    """The intervals that the parts give, written as one file; of rows of one user and instant that of the last part counts.
+
+    `known` is what the same mapping gave before: where all that is new is later than all that was there, its intervals are
+    taken up instead of its parts.
+    """
     columns = [field.name for field in fields if field.name not in ("user_id", "updated_at")]
     target = f"users/{source}-history-{_digest(parts)}.parquet"
-    relation, contradictions = _rows(con, state, fields, parts), 0
-    if len(parts) > 1:
-        # First the hashes that stand twice, which is cheap; then the rows themselves, which are few or none.
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE tied AS SELECT h FROM (SELECT hash(user_id, valid_from) AS h FROM {relation}) "
-            "GROUP BY h HAVING count(*) > 1"
-        )
-        if con.execute("SELECT 1 FROM tied LIMIT 1").fetchall():
-            key, values = "PARTITION BY user_id, valid_from ORDER BY _part DESC", _values(columns)
-            con.execute(
-                f"CREATE OR REPLACE TEMP TABLE beaten AS SELECT user_id, valid_from, _part, {values} IS DISTINCT FROM "
-                f"first_value({values}) OVER ({key}) AS differs FROM {relation} "
-                f"WHERE hash(user_id, valid_from) IN (SELECT h FROM tied) QUALIFY row_number() OVER ({key}) > 1"
-            )
-            contradictions = int(con.execute("SELECT count(*) FROM beaten WHERE differs").fetchall()[0][0])
-            relation = f"(SELECT * FROM {relation} ANTI JOIN beaten USING (user_id, valid_from, _part))"
+    fresh = _only_later(con, state, parts, known)
+    relation = _rows(con, state, fields, fresh or parts)
+    contradictions = sum(part.contradictions for part in fresh or parts)
+    if len(fresh or parts) > 1:
+        beaten, differing = _beaten(con, relation, columns)
+        relation, contradictions = beaten, contradictions + differing
+    if fresh and known and known.history:
+        contradictions += known.contradictions
+        names = ", ".join(["user_id", "valid_from", *(quoted(column) for column in columns)])
+        past = text_of(str(state / known.history))
+        relation = f"(SELECT {names} FROM read_parquet({past}) UNION ALL SELECT {names} FROM {relation})"
     if not (state / target).exists():
         copy_to(con, intervals_sql(relation, columns), state / target)
     rows = con.execute("SELECT count(*) FROM read_parquet(?)", [str(state / target)]).fetchall()[0][0]
-    return History(target, int(rows), contradictions + sum(part.contradictions for part in parts))
+    return History(target, int(rows), contradictions)
+
+
+def _only_later(
+    con: duckdb.DuckDBPyConnection, state: Path, parts: Sequence[Part], known: Ingested | None
+) -> list[Part]:
+    """The parts that are new, where all their rows are later than all that was there; empty where they are not."""
+    if known is None or known.history is None or not (state / known.history).exists():
+        return []
+    there = {part.file for part in known.parts}
+    fresh = [part for part in parts if part.file not in there]
+    if not fresh or not there or not there <= {part.file for part in parts}:
+        return []
+    query = "SELECT min(updated_at), max(updated_at) FROM read_parquet(?)"
+    (_, end), (begin, _) = (
+        con.execute(query, [[str(state / file) for file in files]]).fetchall()[0]
+        for files in (sorted(there), [part.file for part in fresh])
+    )
+    return fresh if begin is not None and end is not None and begin > end else []
+
+
+def _beaten(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> tuple[str, int]:
+    """The relation without the rows that one of a later part replaces, and how many of those said something else."""
+    # First the hashes that stand twice, which is cheap; then the rows themselves, which are few or none.
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE tied AS SELECT h FROM (SELECT hash(user_id, valid_from) AS h FROM {relation}) "
+        "GROUP BY h HAVING count(*) > 1"
+    )
+    if not con.execute("SELECT 1 FROM tied LIMIT 1").fetchall():
+        return relation, 0
+    key, values = "PARTITION BY user_id, valid_from ORDER BY _part DESC", _values(columns)
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE beaten AS SELECT user_id, valid_from, _part, {values} IS DISTINCT FROM "
+        f"first_value({values}) OVER ({key}) AS differs FROM {relation} "
+        f"WHERE hash(user_id, valid_from) IN (SELECT h FROM tied) QUALIFY row_number() OVER ({key}) > 1"
+    )
+    differing = int(con.execute("SELECT count(*) FROM beaten WHERE differs").fetchall()[0][0])
+    return f"(SELECT * FROM {relation} ANTI JOIN beaten USING (user_id, valid_from, _part))", differing
 
 
 def keep_earlier(

@@ -144,20 +144,29 @@ def _settled(
     name, state, source = plan.source, workspace.state, workspace.config.sources[plan.source]
     if not source.updated_at:
         return _summed(con, workspace, plan, trim(con, state, source, parts))
-    if old and old.digest == workspace.source_digest(name):
+    known = old if old and old.digest == workspace.source_digest(name) else None
+    if known:
         present = {part.fingerprint for part in parts}
-        earlier = [part for part in old.parts if part.fingerprint not in present]
+        earlier = [part for part in known.parts if part.fingerprint not in present]
         parts = [*keep_earlier(con, state, name, plan.fields, earlier, parts), *parts]
     if source.cursor:
         parts = fold(con, state, name, plan.fields, parts)
-    history = write_history(con, state, name, plan.fields, parts)
+    history = write_history(con, state, name, plan.fields, parts, known)
     entry = _summed(con, workspace, plan, tuple(parts))
     notes = entry.notes
-    if history.contradictions:
-        shown = f"{history.contradictions:,} rows" if history.contradictions > 1 else "1 row"
+    more = history.contradictions - (known.contradictions if known else 0)
+    if more > 0:
+        shown = f"{more:,} rows" if more > 1 else "1 row"
         notes += (f"{name}: {shown} of a user and an updated_at that come again with other values; the last counts",)
     repeated = entry.rows - history.rows
-    return replace(entry, history=history.file, rows=history.rows, duplicates=entry.duplicates + repeated, notes=notes)
+    return replace(
+        entry,
+        history=history.file,
+        contradictions=history.contradictions,
+        rows=history.rows,
+        duplicates=entry.duplicates + repeated,
+        notes=notes,
+    )
 
 
 def _prepare(con: duckdb.DuckDBPyConnection, workspace: Workspace, source: Source) -> None:

@@ -21,8 +21,7 @@ class Part:
 
     `origin` is the file (relative to the workspace), or what was asked of a database. `file` holds the rows that are sound
     and differ from each other; `trimmed`, where there is one, holds them without the `repeated` rows that another part has, too.
-    A part that is `kept` holds rows of attribute history whose files have changed or gone since. `contradictions` are rows of
-    one user and updated_at that differ from the one that counts.
+    A part that is `kept` holds rows of attribute history whose files have changed or gone since. `contradictions` are as in Ingested.
     """
 
     origin: str
@@ -50,9 +49,10 @@ class Ingested:
     """What one source gave: its parts, rows kept, dropped as duplicates, and rejected.
 
     `columns` are the columns that its files had (name to DuckDB type), `types` what was made of those without a stated type;
-    `mark` is the highest value of the cursor of a database, `at_mark` the digests of the rows that have it. `history` is the
-    file of intervals that readers read instead of the parts, where the source keeps attribute history. `reused`, `read`, `gone`
-    and `notes` tell of the sync that returned it, and are not kept.
+    `mark` is the highest value of the cursor of a database, `at_mark` the digests of the rows that have it. Where the source keeps
+    attribute history, `history` is the file of intervals that readers read instead of the parts, and `contradictions` counts the
+    rows that differ from the one of the same user and updated_at that counts. `reused`, `read`, `gone` and `notes` tell of the
+    sync that returned it, and are not kept.
     """
 
     source: str
@@ -69,6 +69,7 @@ class Ingested:
     mark: tuple[str, str] | None = None
     at_mark: tuple[str, ...] = ()
     history: str | None = None
+    contradictions: int = 0
     reused: bool = False
     read: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()

@@ -174,6 +174,23 @@ def test_syncing_twice_changes_nothing_and_anew_gives_the_same_bytes(lay: Lay) -
     assert content(root) == before
 
 
+def test_intervals_that_are_continued_are_those_derived_anew(lay: Lay) -> None:
+    root = lay({"limner.yaml": config()})
+    for number in range(1, 6):  # each file is later than all before it, so the intervals go on
+        lines = [
+            f"u{user},2025-01-{number:02} {hour:02}:00,c{(user * number + place) % 3},{number // 2}\n"
+            for user in range(20)
+            for place, hour in enumerate((1, 2, 2))
+        ]
+        lay({f"p{number}.csv": HEAD + "".join(lines)})
+        entry = run(root)
+        assert (entry.contradictions, entry.notes[0][:15]) == (20 * number, "people: 20 rows")
+    before = content(root)
+    (root / ".limner" / "ingested.json").unlink()
+    entry = run(root)
+    assert (content(root), entry.notes[0][:16]) == (before, "people: 100 rows")
+
+
 def test_what_a_file_said_stays_when_it_is_replaced_or_gone(lay: Lay) -> None:
     root = lay({"limner.yaml": config(), "p.csv": f"{HEAD}a,2025-01-01,x,1\nb,2025-01-01,x,1\nc,never,x,1\n"})
     assert run(root).rejected == 1
