@@ -62,7 +62,8 @@ def write_attribute_history(connection: duckdb.DuckDBPyConnection, workspace: Wo
             each = "PARTITION BY user_id ORDER BY valid_from"
             connection.execute(
                 f"INSERT INTO attribute_history SELECT user_id, {text_of(source)}, {text_of(attribute)}, value, valid_from, "
-                f"lead(valid_from) OVER ({each}) FROM (SELECT user_id, {value} AS value, valid_from FROM changed_users "
+                f"lead(valid_from) OVER ({each}) FROM "
+                f"(SELECT * FROM (SELECT user_id, {value} AS value, valid_from FROM changed_users) "
                 f"QUALIFY row(0, value) IS DISTINCT FROM lag(row(0, value)) OVER ({each})) "
                 "QUALIFY count(*) OVER (PARTITION BY user_id) > 1 ORDER BY user_id, valid_from"
             )

@@ -468,6 +468,61 @@ def test_the_history_in_the_snapshot_and_of_one_user(lay: Lay) -> None:
     assert read_history(workspace, "nobody", as_of) == []
 
 
+def test_odd_names_and_types_of_attributes(lay: Lay) -> None:
+    names = [
+        "e",
+        "p",
+        "l",
+        "k",
+        "h",
+        "value",
+        "attribute",
+        "part",
+        "differs",
+        "filename",
+        '部门 "名"',
+        "it's",
+        "born",
+        "ok",
+    ]
+    mapped = ", ".join(json.dumps(name, ensure_ascii=False) + f": c{place}" for place, name in enumerate(names))
+    text = f"name: t\ntimezone: UTC\nsources:\n  人: {{type: users, path: 'p*.csv', user: u, updated_at: t, attributes: {{{mapped}}}}}\n"
+    tags = "".join(
+        f"t{place}: {{kind: attribute, attribute: {json.dumps(name)}}}\n" for place, name in enumerate(names)
+    )
+    head = "u,t," + ",".join(f"c{place}" for place in range(len(names))) + "\n"
+
+    def row(number: int) -> str:
+        texts = [f"v{place}-{number}" for place in range(len(names) - 2)]
+        return f"a,2025-01-0{number}," + ",".join([*texts, f"2000-01-0{number}", str(number % 2 == 0).lower()]) + "\n"
+
+    root = lay({"limner.yaml": text, "tags/t.yaml": tags, "p1.csv": head + row(1) + row(1)})
+    run(root)
+    lay({"p1.csv": head + row(2), "p2.csv": head + row(1)})  # the first row is kept, and then comes from another file
+    entry = run(root)
+    assert (entry.rows, entry.contradictions) == (2, 0)
+    workspace = open_workspace(root)
+    assert values_at(workspace, datetime(2025, 1, 2, tzinfo=UTC))["a"][:3] == ("v0-1", "v1-1", "v2-1")
+    store = SnapshotStore(workspace.state)
+    with store.create(datetime(2025, 2, 1, tzinfo=UTC), workspace.timezone, 3) as writer:
+        write_profiles(writer, workspace, load_catalog(workspace))
+    with store.open() as snapshot:
+        found = snapshot.rows(
+            "SELECT attribute, list(value ORDER BY valid_from) AS them FROM attribute_history GROUP BY 1"
+        )
+    assert {row["attribute"]: row["them"] for row in found} == {
+        **{name: [f"v{place}-1", f"v{place}-2"] for place, name in enumerate(names[:-2])},
+        "born": ["2000-01-01", "2000-01-02"],
+        "ok": ["false", "true"],
+    }
+
+
+def test_a_source_that_lists_users_only(lay: Lay) -> None:
+    text = "name: t\ntimezone: UTC\nsources:\n  people: {type: users, path: p.csv, user: u, updated_at: t}\n"
+    entry = run(lay({"limner.yaml": text, "p.csv": "u,t\na,2025-01-01\na,2025-01-02\nb,2025-01-03\n"}))
+    assert (entry.rows, entry.duplicates) == (2, 1)
+
+
 # The property: whatever the order and the files, what is seen is the newest row before as_of.
 
 ZONE = ZoneInfo("Europe/Berlin")

@@ -45,6 +45,20 @@ class Attribute(Tag):
                 {"user_id": "u3", "birth_year": None},
             ),
         ),
+        # With a history: what is known before as_of, and an empty cell empties.
+        Example(
+            {"kind": "attribute", "attribute": "city"},
+            {"u1": "北京", "u2": None, "u3": None},
+            events=({"user_id": "u3", "time": "2025-01-10", "event": "login"},),
+            users=(
+                {"user_id": "u1", "updated_at": "2025-01-01", "city": "上海"},
+                {"user_id": "u1", "updated_at": "2025-02-28 23:59:59", "city": "北京"},
+                {"user_id": "u1", "updated_at": "2025-03-01", "city": "广州"},
+                {"user_id": "u2", "updated_at": "2025-01-01", "city": "上海"},
+                {"user_id": "u2", "updated_at": "2025-02-01", "city": None},
+                {"user_id": "u3", "updated_at": "2025-04-01", "city": "上海"},
+            ),
+        ),
     )
 
     def value(self, scope: Scope) -> exp.Expr:
