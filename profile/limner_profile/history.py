@@ -45,6 +45,30 @@ def intervals_sql(relation: str, columns: Sequence[str]) -> str:
     )
 
 
+def joined_sql(relation: str, mapping: str, columns: Sequence[str]) -> str:
+    """The SELECT that makes one history of the intervals of all ids of a user; `mapping` has the rows (`id`, `user_id`).
+
+    At every instant a value is that of the user's own id, else that of the first other id that has one. Ids that `mapping`
+    does not name are left out.
+    """
+    own_first = "CASE WHEN s._row = s.user_id THEN '' ELSE 'x' || s._row END"
+    values = [
+        # Known since the first of the ids is; one without a beginning is known from its first row on.
+        "CASE WHEN count(s.since) = count(*) THEN min(s.since) END AS since"
+        if column == "since"
+        else f"arg_min(s.{quoted(column)}, {own_first}) AS {quoted(column)}"
+        for column in columns
+    ]
+    names = ", ".join(["valid_from", "valid_to", *(f"r.{quoted(column)}" for column in columns)])
+    rows = f"(SELECT m.user_id, m.id AS _row, {names} FROM {relation} AS r JOIN {mapping} AS m ON m.id = r.user_id)"
+    each = (
+        f"(SELECT {', '.join(['i.user_id', 'i.valid_from', *values])} FROM (SELECT DISTINCT user_id, valid_from FROM {rows}) AS i "
+        f"JOIN {rows} AS s ON s.user_id = i.user_id AND s.valid_from <= i.valid_from "
+        "AND (s.valid_to IS NULL OR s.valid_to > i.valid_from) GROUP BY ALL)"
+    )
+    return intervals_sql(each, columns)
+
+
 def write_history(
     con: duckdb.DuckDBPyConnection,
     state: Path,
@@ -71,8 +95,7 @@ def write_history(
         names = ", ".join(["user_id", "valid_from", *(quoted(column) for column in columns)])
         past = text_of(str(state / known.history))
         relation = f"(SELECT {names} FROM read_parquet({past}) UNION ALL SELECT {names} FROM {relation})"
-    if not (state / target).exists():
-        copy_to(con, intervals_sql(relation, columns), state / target)
+    copy_to(con, intervals_sql(relation, columns), state / target)
     rows = con.execute("SELECT count(*) FROM read_parquet(?)", [str(state / target)]).fetchall()[0][0]
     return History(target, int(rows), contradictions)
 
@@ -127,7 +150,7 @@ def keep_earlier(
     Of rows in a row that say the same the first and the last are kept, so that a full export every day does not add a row
     a day. A row that arrives late and falls between those two holds until the last.
     """
-    earlier = [part for part in earlier if (state / part.file).exists()]
+    earlier = [part for part in earlier if all((state / path).exists() for path in (part.file, part.rejects_file))]
     if all(part.kept for part in earlier):
         return list(earlier)
     return _folded(con, state, source, fields, earlier, present)
@@ -143,13 +166,11 @@ def fold(
     folded = _folded(con, state, source, fields, earlier, [last])
     if not folded:
         return [last]
-    target = f"rejects/{source}-kept-{folded[0].fingerprint}.parquet"
-    rejects = parquet_list(state / part.rejects_file for part in earlier if part.rejects_file)
-    copy_to(con, f"SELECT * FROM read_parquet({rejects}) ORDER BY file, line", state / target)
+    rejects = parquet_list(state / part.rejects_file for part in earlier)
+    copy_to(con, f"SELECT * FROM read_parquet({rejects}) ORDER BY file, line", state / folded[0].rejects_file)
     read = sum(part.rows + part.duplicates for part in earlier)
     kept = replace(
         folded[0],
-        rejects_file=target,
         rejected=sum(part.rejected for part in earlier),
         duplicates=read - folded[0].rows,
         contradictions=sum(part.contradictions for part in earlier),
@@ -201,7 +222,13 @@ def _folded(
     )
     copy_to(con, query, state / target)
     count = int(con.execute("SELECT count(*) FROM read_parquet(?)", [str(state / target)]).fetchall()[0][0])
-    return [Part("(earlier)", fingerprint, target, "", count, 0, 0, kept=True)] if count else []
+    if not count:
+        return []
+    # What could not be read of a file that has changed is no history.
+    rejects = f"rejects/{source}-kept-{fingerprint}.parquet"
+    nothing = parquet_list([state / earlier[0].rejects_file])
+    copy_to(con, f"SELECT * FROM read_parquet({nothing}) LIMIT 0", state / rejects)
+    return [Part("(earlier)", fingerprint, target, rejects, count, 0, 0, kept=True)]
 
 
 def _rows(con: duckdb.DuckDBPyConnection, state: Path, fields: Sequence[StagedField], parts: Sequence[Part]) -> str:

@@ -83,12 +83,13 @@ class Ingested:
     @property
     def rejects_files(self) -> tuple[str, ...]:
         """The files of rejected rows, relative to .limner/."""
-        return tuple(part.rejects_file for part in self.parts if part.rejects_file)
+        return tuple(part.rejects_file for part in self.parts)
 
     @property
     def paths(self) -> frozenset[str]:
         """Every file that belongs to the source, relative to .limner/."""
-        return frozenset({*(part.file for part in self.parts), *self.rejects_files, *self.files})
+        both = {path for part in self.parts for path in (part.file, part.rejects_file)}
+        return frozenset(both | set(self.files))
 
 
 _OF_THE_SYNC = ("reused", "read", "gone", "notes")

@@ -1,16 +1,19 @@
 """Versions: every value that a user's attributes had, with the instants between which each held.
 
-Written into the snapshot as `attribute_history`, and read for one user. Imports history's files by way of the workspace.
+Written into the snapshot as `attribute_history`, and read for one user. Imports history, manifest, schema,
+staging and workspace.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 
+from limner_profile.history import joined_sql
 from limner_profile.manifest import read_manifest
 from limner_profile.schema import table
 from limner_profile.sources import FieldType
@@ -71,8 +74,11 @@ def write_attribute_history(connection: duckdb.DuckDBPyConnection, workspace: Wo
     return int(connection.execute("SELECT count(*) FROM attribute_history").fetchall()[0][0])
 
 
-def read_history(workspace: Workspace, user: str, as_of: datetime) -> list[AttributeVersion]:
-    """The versions of every attribute of a user before `as_of`, by attribute and time; empty without a source of history."""
+def read_history(workspace: Workspace, user: str, as_of: datetime, ids: Sequence[str] = ()) -> list[AttributeVersion]:
+    """The versions of every attribute of a user before `as_of`, by attribute and time; empty without a source of history.
+
+    `ids` are all ids of the user, where there are more.
+    """
     moment = as_of.astimezone(UTC).replace(tzinfo=None)
     versions: list[AttributeVersion] = []
     for entry in read_manifest(workspace.state):
@@ -80,9 +86,16 @@ def read_history(workspace: Workspace, user: str, as_of: datetime) -> list[Attri
         if source is None or entry.history is None:
             continue
         with duckdb.connect() as connection:
+            file = f"read_parquet({text_of(str(workspace.state / entry.history))})"
+            relation = file
+            if set(ids) - {user}:
+                listed = ", ".join(text_of(id_) for id_ in sorted({user, *ids}))
+                mapping = f"(SELECT unnest([{listed}]) AS id, {text_of(user)} AS user_id)"
+                described = connection.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()
+                columns = [row[0] for row in described if row[0] not in ("user_id", "valid_from", "valid_to")]
+                relation = f"({joined_sql(file, mapping, columns)})"
             cursor = connection.execute(
-                "SELECT * FROM read_parquet(?) WHERE user_id = ? AND valid_from < ? ORDER BY valid_from",
-                [str(workspace.state / entry.history), user, moment],
+                f"SELECT * FROM {relation} WHERE user_id = ? AND valid_from < ? ORDER BY valid_from", [user, moment]
             )
             names = [column[0] for column in cursor.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

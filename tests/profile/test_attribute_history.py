@@ -24,6 +24,7 @@ from limner_profile.builder import attach_sources, write_profiles
 from limner_profile.catalog import load_catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import DefinitionError, RefusedError, SourceError
+from limner_profile.history import joined_sql
 from limner_profile.ingest import ingest
 from limner_profile.lineage import trace_tag
 from limner_profile.lookup import read_origins
@@ -474,7 +475,7 @@ def test_odd_names_and_types_of_attributes(lay: Lay) -> None:
         "p",
         "l",
         "k",
-        "h",
+        "id",
         "value",
         "attribute",
         "part",
@@ -515,12 +516,36 @@ def test_odd_names_and_types_of_attributes(lay: Lay) -> None:
         "born": ["2000-01-01", "2000-01-02"],
         "ok": ["false", "true"],
     }
+    joined = read_history(workspace, "somebody", datetime(2025, 2, 1, tzinfo=UTC), ["a"])
+    assert [it.attribute for it in joined] == [name for name in names for _ in range(2)]
 
 
 def test_a_source_that_lists_users_only(lay: Lay) -> None:
     text = "name: t\ntimezone: UTC\nsources:\n  people: {type: users, path: p.csv, user: u, updated_at: t}\n"
     entry = run(lay({"limner.yaml": text, "p.csv": "u,t\na,2025-01-01\na,2025-01-02\nb,2025-01-03\n"}))
     assert (entry.rows, entry.duplicates) == (2, 1)
+
+
+def test_the_histories_of_several_ids_become_one(lay: Lay) -> None:
+    rows = (
+        "phone,2025-01-01,x,1\naccount,2025-01-03,,2\nphone,2025-01-05,y,3\naccount,2025-01-07,z,\nphone,2025-01-09,w,4\n"
+        "other,2025-01-01,q,9\n"
+    )
+    root = lay({"limner.yaml": config(), "p.csv": HEAD + rows})
+    entry = run(root)
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE ids AS FROM (VALUES ('phone', 'account'), ('account', 'account')) AS v (id, user_id)")
+        file = f"read_parquet('{root / '.limner' / entry.files[0]}')"
+        found = con.execute(joined_sql(file, "ids", ["city", "n"])).fetchall()
+    # The account's own value goes first, the phone's fills what it does not have.
+    assert [row[1:4] for row in found] == [
+        ("x", 1, day(1)), ("x", 2, day(3)), ("y", 2, day(5)), ("z", 3, day(7)), ("z", 4, day(9))
+    ]  # fmt: skip
+    assert [row[4] for row in found] == [day(3), day(5), day(7), day(9), None]
+    versions = read_history(open_workspace(root), "account", datetime(2025, 1, 8, tzinfo=UTC), ["account", "phone"])
+    assert [(it.attribute, it.value, it.valid_from.day, it.valid_to and it.valid_to.day) for it in versions] == [
+        ("city", "x", 1, 5), ("city", "y", 5, 7), ("city", "z", 7, None), ("n", 1, 1, 3), ("n", 2, 3, 7), ("n", 3, 7, None)
+    ]  # fmt: skip
 
 
 # The property: whatever the order and the files, what is seen is the newest row before as_of.
