@@ -236,6 +236,23 @@ def test_a_file_that_is_replaced_every_day_does_not_grow_the_store(lay: Lay) -> 
     assert (again.reused, again.rows, sum(part.rows for part in again.parts)) == (False, 50, 150)
 
 
+def test_a_late_row_within_rows_that_were_written_over_holds_until_the_last_of_them(lay: Lay) -> None:
+    root = lay({"limner.yaml": config()})
+    for number in (1, 3, 5, 7):
+        lay({"p.csv": f"{HEAD}a,2025-01-0{number},x,1\n"})
+        run(root)
+    lay({"p2.csv": f"{HEAD}a,2025-01-02,z,1\na,2025-01-06,z,1\n"})
+    entry = run(root)
+    # The third is no longer there to end the first z; the fifth ends it, and the seventh, whose file is there, the second.
+    assert [(row[1], row[3].day) for row in intervals(root, entry)] == [
+        ("x", 1),
+        ("z", 2),
+        ("x", 5),
+        ("z", 6),
+        ("x", 7),
+    ]
+
+
 def test_rows_of_one_instant_the_last_of_the_last_file_counts(lay: Lay) -> None:
     files = {
         "p1.csv": f"{HEAD}a,2025-01-01,one,1\na,2025-01-01,two,1\na,2025-01-01,two,1\nb,2025-01-01,x,1\n",
