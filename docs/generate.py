@@ -109,10 +109,11 @@ def tags_page() -> str:
         "`default` is the value of users whose value would be unknown. \n",
         "`freshness` is how old the newest data behind the tag may be at as_of: `2d` goes back to a local midnight, as a window "
         "does. The data of a tag over events is the newest event of one of its names that was known before as_of, whatever the "
-        "tag's filter; a tag of tags is as old as the one with the oldest data among those that it refers to. A build warns of "
-        "older data, or stops where the tag's `quality` says `on_breach: stop`; where the age cannot be known (attributes, imported "
-        "files) it says so, and never stops. `limner tags stats` shows the age. Without `--as-of` a build takes as_of from the "
-        "newest of all events: that nothing arrives any more at all is seen only with a stated as_of.\n",
+        "tag's filter; that of an attribute the newest `updated_at` of its source, where it maps one; a tag of tags is as old as "
+        "the one with the oldest data among those that it refers to. A build warns of older data, or stops where the tag's `quality` "
+        "says `on_breach: stop`; where the age cannot be known (other attributes, imported files, scores) it says so, and never stops. "
+        "`limner tags stats` shows the age. Without `--as-of` a build takes as_of from the newest of all events: that nothing "
+        "arrives any more at all is seen only with a stated as_of.\n",
         "`limner check` refuses to change or delete a tag that a published segment, a scenario, a trained model or an export uses "
         "(`tag-in-use`), and names them. A change that is meant says so by a `version` higher than that in the current snapshot; "
         "titles, owners and limits are no change. `limner build` warns and goes on, and what it builds is what the next check "
@@ -232,6 +233,7 @@ def snapshot_page() -> str:
     from limner_profile.builder import REJECTS_TABLE, SOURCES_TABLE, TAGS_TABLE
     from limner_profile.snapshots import RUNS_TABLE, SNAPSHOT_TABLE
     from limner_profile.statistics import STATISTICS_TABLE
+    from limner_profile.versions import ATTRIBUTE_HISTORY_TABLE
     from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
     from limner_segments.scoring.rating import EVALUATIONS_TABLE, SCORES_TABLE
 
@@ -245,7 +247,7 @@ def snapshot_page() -> str:
         "categories VARCHAR; unknown is NULL. The score of a trained scenario is the column `<scenario>_score`.\n",
     ]
     for kind in (
-        TAGS_TABLE, STATISTICS_TABLE, SEGMENTS_TABLE,
+        TAGS_TABLE, STATISTICS_TABLE, ATTRIBUTE_HISTORY_TABLE, SEGMENTS_TABLE,
         AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
         INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, REJECTS_TABLE, SNAPSHOT_TABLE,
     ):  # fmt: skip

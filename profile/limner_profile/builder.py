@@ -29,6 +29,7 @@ from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
 from limner_profile.tags.expressions import instant
 from limner_profile.tags.sql import Sql
+from limner_profile.versions import write_attribute_history
 from limner_profile.windows import midnight, parse_as_of, parse_timezone
 from limner_profile.workspace import Workspace
 
@@ -178,6 +179,8 @@ def _check_mapped(connection: duckdb.DuckDBPyConnection, workspace: Workspace, i
         if entry is not None and entry.type == source.type:
             rows = connection.execute(f"DESCRIBE SELECT * FROM {_files(workspace, [entry])}").fetchall()
             lacking = sorted(set(lacking) - {row[0] for row in rows})
+            if not lacking and bool(source.updated_at) != bool(entry.history):
+                lacking = ["updated_at"]
             if not lacking:
                 continue
         what = f"the source {name!r}" if entry is None else f"{', '.join(map(repr, lacking)) or 'the type'} of {name!r}"
@@ -213,6 +216,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     read every column once.
     """
     connection = writer.connection
+    connection.execute("SET memory_limit = ?", [workspace.settings.memory])
     attach_sources(connection, workspace)
     attach_files(connection, workspace, catalog)
     with writer.run("profiles", f"{len(catalog.computed)} tags") as count:
@@ -225,6 +229,9 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
         columns = "".join(
             f", CAST({quoted(name)} AS {_column_type(catalog[name])}) AS {quoted(name)}" for name in catalog.computed
         )
+        # Every join is written with the users on the left and few columns on the right, which is what the hash table is made of. The
+        # optimiser cannot know that each side has one row a user, and would turn some round, for a sixth more time.
+        connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
         try:
             connection.execute(
                 f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query}) ORDER BY user_id"
@@ -232,6 +239,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
         except duckdb.Error:
             _blame_query(connection, workspace, catalog, writer.as_of)
             raise
+        connection.execute("RESET disabled_optimizers")
         count.rows = int(connection.execute("SELECT count(*) FROM profiles").fetchall()[0][0])
     if count.rows == 0:
         raise RefusedError(
@@ -250,6 +258,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     _write_tags(connection, catalog)
     _write_rejects(connection, workspace)
     _write_sources(writer, workspace)
+    write_attribute_history(connection, workspace, writer.as_of)
     return count.rows
 
 
@@ -269,18 +278,39 @@ def _blame_query(
                 ) from None
 
 
-def check_quality(writer: SnapshotWriter, catalog: Catalog, previous: Path | None) -> list[Breach]:
+def check_quality(
+    writer: SnapshotWriter, catalog: Catalog, previous: Path | None, workspace: Workspace | None = None
+) -> list[Breach]:
     """The limits that tags do not keep but may; writes `tag_statistics`, with the drift against the file `previous`.
 
-    Raises RefusedError `quality-limit` where the definition of such a tag says `on_breach: stop`. Follows `write_profiles`.
+    Raises RefusedError `quality-limit` where the definition of such a tag says `on_breach: stop`. Follows `write_profiles`. Without
+    `workspace` the age of attributes is unknown, though their source may tell it.
     """
     zone = writer.connection.execute("SELECT timezone FROM snapshot").fetchall()[0][0]
-    data = newest_data(catalog, newest_events(writer.connection, writer.as_of))
+    attributes = _newest_attributes(writer, workspace) if workspace else {}
+    data = newest_data(catalog, newest_events(writer.connection, writer.as_of), attributes)
     with writer.run("statistics", previous.stem if previous else "") as count:
         ages = {name: newest.hours(writer.as_of) for name, newest in data.items()}
         rows = write_statistics(writer.connection, catalog.computed, previous, ages)
         count.rows = len(rows)
     return _judged(writer, catalog, rows, find_stale(catalog, data, writer.as_of, parse_timezone(zone)))
+
+
+def _newest_attributes(writer: SnapshotWriter, workspace: Workspace) -> dict[str, datetime]:
+    """Attribute to the newest `updated_at` before as_of that its source delivered, whether or not it changed anything."""
+    newest: dict[str, datetime] = {}
+    for entry in _in_use(workspace):
+        if entry.source in workspace.schema.sources_with_history:
+            files = parquet_list(workspace.state / part.file for part in entry.parts)
+            cut = instant(writer.as_of).sql(dialect="duckdb")
+            query = f"SELECT max(updated_at) FROM read_parquet({files}) WHERE updated_at < {cut}"
+            (found,) = writer.connection.execute(query).fetchall()[0]
+            if found is not None:
+                of_source = (
+                    name for name, source in workspace.schema.attribute_source.items() if source == entry.source
+                )
+                newest |= dict.fromkeys(of_source, found.replace(tzinfo=UTC))
+    return newest
 
 
 def write_late(writer: SnapshotWriter, workspace: Workspace, catalog: Catalog, previous: Path | None) -> list[Breach]:

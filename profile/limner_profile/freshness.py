@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from limner_profile.catalog import Catalog
 from limner_profile.dependencies import stages_of
 from limner_profile.quality import Staleness
+from limner_profile.tags.attribute import Attribute
 from limner_profile.tags.base import Tag
 from limner_profile.windows import window_start
 
@@ -33,19 +34,24 @@ class Newest:
         return None if self.time is None else round((as_of - self.time) / timedelta(hours=1), 4)
 
 
-def newest_data(catalog: Catalog, newest: Mapping[str, datetime]) -> dict[str, Newest]:
+def newest_data(
+    catalog: Catalog, newest: Mapping[str, datetime], attributes: Mapping[str, datetime] | None = None
+) -> dict[str, Newest]:
     """Tag to the newest data behind it; `newest` is event name to the time of the newest event known before as_of.
 
-    A tag of events has the newest event of one of its names, whatever its filter. A tag of tags is only as fresh as the one
-    with the oldest data among those that it refers to, and unknown where one of them is. What comes from tables of users or
-    files carries no time, and is unknown.
+    A tag of events has the newest event of one of its names, whatever its filter. `attributes` are those of sources with
+    `updated_at`, each with the newest one before as_of. A tag of tags is only as fresh as the one with the oldest data among
+    those that it refers to, and unknown where one of them is. What else comes from tables of users or files carries no time,
+    and is unknown.
     """
     found: dict[str, Newest] = {}
     for stage in stages_of(catalog.references):
         for name in stage:
             tag = catalog.computed[name]
             parents = tag.references()
-            found[name] = _oldest([found[parent] for parent in parents]) if parents else _newest_of(tag, newest)
+            found[name] = (
+                _oldest([found[parent] for parent in parents]) if parents else _newest_of(tag, newest, attributes or {})
+            )
     return found
 
 
@@ -56,8 +62,10 @@ def _oldest(parents: list[Newest]) -> Newest:
     return (unknown or nothing or [min(timed, key=lambda pair: pair[0])[1]])[0]
 
 
-def _newest_of(tag: Tag, newest: Mapping[str, datetime]) -> Newest:
+def _newest_of(tag: Tag, newest: Mapping[str, datetime], attributes: Mapping[str, datetime]) -> Newest:
     events = tag.data_events()
+    if isinstance(tag, Attribute) and tag.attribute in attributes:
+        return Newest(attributes[tag.attribute], f"the newest row of the source of {tag.attribute!r}")
     if events is None:
         return Newest(None, f"what a tag of kind {tag.kind} reads carries no time")
     times = [newest[event] for event in events or newest if event in newest]

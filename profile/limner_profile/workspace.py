@@ -49,6 +49,8 @@ class Settings(Definition):
     """How many snapshots are kept; older ones are deleted after a build."""
     currency: str = ""
     """The currency of amounts, for titles."""
+    memory: str = Field(default="3GB", pattern=r"^[1-9][0-9]*(MB|GB)$")
+    """How much memory ingestion and building may take, as 3GB; what does not fit is written to .limner/tmp meanwhile."""
 
 
 class WorkspaceConfig(Definition):
@@ -90,6 +92,7 @@ class Schema:
     sources_with_since: frozenset[str]
     has_received: bool
     has_events: bool
+    sources_with_history: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -272,6 +275,7 @@ class Workspace:
             frozenset(name for name, source in sources.items() if source.since),
             any(source.received for source in sources.values()),
             any(source.type != "users" for source in sources.values()),
+            frozenset(name for name, source in sources.items() if source.updated_at),
         )
 
 

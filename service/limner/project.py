@@ -197,7 +197,7 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
             with progress.step(f"build {len(project.catalog.definitions)} tags") as step:
                 users = write_profiles(writer, workspace, project.catalog)
                 step.describe("statistics and limits")
-                breaches = check_quality(writer, project.catalog, previous)
+                breaches = check_quality(writer, project.catalog, previous, workspace)
             _tell(breaches, progress)
             rated = _rate(project, writer, list(project.scenarios), progress, previous)
             _tell(write_late(writer, workspace, project.catalog, previous), progress)

@@ -55,7 +55,7 @@ def build(root: Path, as_of: str) -> tuple[dict[str, float | None], dict[str, st
     store, catalog = SnapshotStore(workspace.state), load_catalog(workspace)
     with store.create(parse_as_of(as_of, workspace.timezone), workspace.timezone, 9) as writer:
         write_profiles(writer, workspace, catalog)
-        breaches = {breach.tag: breach.words for breach in check_quality(writer, catalog, None)}
+        breaches = {breach.tag: breach.words for breach in check_quality(writer, catalog, None, workspace)}
     with store.open() as snapshot:
         rows = {row["tag"]: row for row in read_statistics(snapshot)}
     assert {tag: row["breach"] for tag, row in rows.items() if row["breach"]} == breaches
@@ -91,6 +91,20 @@ def test_old_data_stops_a_build_where_the_tag_says_so(lay: Lay) -> None:
     # Unknown is not fresh, but nobody can say that it is old.
     city = lay({"tags/t.yaml": f"city: {{kind: attribute, attribute: city, freshness: 2d, {stop}}}\n"})
     assert list(build(city, "2025-01-04")[1]) == ["city"]
+
+
+def test_updated_at_tells_the_age_of_attributes(lay: Lay) -> None:
+    config = FILES["limner.yaml"].replace("attributes: {city: c}", "updated_at: at, attributes: {city: c}")
+    # The second row changes nothing, and is data all the same; the third comes after the build.
+    people = "u,c,at\na,Oslo,2025-01-01 12:00\na,Oslo,2025-01-02 12:00\nb,Rome,2025-01-09 12:00\n"
+    tags = "city: {kind: attribute, attribute: city, freshness: 2d}\nboth: {kind: sql, type: boolean, expression: city = 'Oslo'}\n"
+    root = lay({**FILES, "limner.yaml": config, "p.csv": people, "tags/t.yaml": tags})
+    assert build(root, "2025-01-04") == ({"city": 36.0, "both": 36.0}, {})
+    ages, breaches = build(root, "2025-01-06")
+    assert ages == {"city": 84.0, "both": 84.0}
+    assert breaches == {
+        "city": "the newest row of the source of 'city' is 3.5 days old at as_of, with a freshness of 2d"
+    }
 
 
 def test_an_unknown_age_does_not_stop_but_is_told_beside_what_does() -> None:

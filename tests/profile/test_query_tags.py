@@ -173,6 +173,21 @@ twice: {kind: sql, expression: above * 2}
     assert columns["twice"] == columns["above"] >= {("people", "level"), ("acts", "n")}
 
 
+def test_a_query_sees_the_attributes_of_as_of(lay: Lay, values_of: Values) -> None:
+    config = FILES["limner.yaml"].replace("since: s, attributes", "updated_at: s, attributes")
+    people = "u,s,c,l\na,2025-01-01,Oslo,1\na,2025-01-05,Bonn,9\nb,2025-01-02,Rome,2\n"
+    query = "SELECT p.user_id, max(city || level) AS v FROM users_people AS p JOIN events USING (user_id) GROUP BY p.user_id"
+    tags = f'where_: {{kind: sql, type: category, query: "{query}"}}\n'
+    root = lay({**FILES, "limner.yaml": config, "p.csv": people, "tags/t.yaml": tags})
+    assert values_of(root, "2025-01-04")["a"] == {"where_": "Oslo1.0"}
+    assert values_of(root, "2025-01-10") == {
+        "a": {"where_": "Bonn9.0"},
+        "b": {"where_": "Rome2.0"},
+        "d": {"where_": None},
+    }
+    assert load_catalog(open_workspace(root))["where_"].provable
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [

@@ -72,7 +72,7 @@ class Tag(Definition):
     EXAMPLES: ClassVar[tuple[Example, ...]] = ()
     # Whether the values are whole numbers, and stored as such.
     INTEGER: ClassVar[bool] = False
-    # Whether the value can be shown to have been known at as_of: computed from timed events, not from a table of today.
+    # Whether the value can be shown to have been known at as_of: computed from what has a time, not from a table of today.
     PROVABLE: ClassVar[bool] = True
 
     def value(self, scope: Scope) -> exp.Expr:
@@ -95,6 +95,10 @@ class Tag(Definition):
         """Titles of the values that the kind itself knows; those of the definition go before them."""
         return {}
 
+    def provable(self, schema: Schema) -> bool:
+        """Whether the value can be shown to have been known at as_of, given what the sources offer."""
+        return self.PROVABLE
+
     @property
     def whole_numbers(self) -> bool:
         """Whether the values are whole numbers, and stored as such."""
@@ -103,11 +107,6 @@ class Tag(Definition):
     def references(self) -> tuple[str, ...]:
         """The names of the tags whose values this one is computed from."""
         return ()
-
-    @property
-    def provable(self) -> bool:
-        """Whether this very definition can be shown so, tags that it refers to left aside."""
-        return self.PROVABLE
 
     def data_events(self) -> tuple[str, ...] | None:
         """The names of the events that tell how old its data is, none of them for any event; None where events do not tell."""

@@ -100,7 +100,8 @@ class Sql(Tag):
     `since` where it is mapped); other tables, files and clocks are refused. `events` holds only what had happened, and been
     received, before as_of; times are in UTC. `as_of` is that instant, `as_of_day` its local day, and `local_day(time)` the local
     day of a time. Whom the query does not list has an unknown value. A cast that fails, and what fails in an
-    `expression`, is NULL. A query that reads events only can be shown to have been known at a past as_of.
+    `expression`, is NULL. A query that reads events, and users from sources with `updated_at`, whose attributes are those of as_of, can be
+    shown to have been known at a past as_of.
     """
 
     kind: Literal["sql"]
@@ -173,14 +174,14 @@ class Sql(Tag):
         """The parsed query, None for an expression."""
         return parse_query(self.query) if self.query is not None else None
 
-    @property
-    def provable(self) -> bool:
-        """An expression is, where its tags are; a query, where it reads events only."""
-        return self.select is None or set(relations_of(self.select)) == {"events"}
+    def provable(self, schema: Schema) -> bool:
+        """An expression is, where its tags are; a query, where it reads events and users with a history only."""
+        dated = {"events", *(f"users_{source}".casefold() for source in schema.sources_with_history)}
+        return self.select is None or dated.issuperset(relations_of(self.select))
 
     def data_events(self) -> tuple[str, ...] | None:
         """Any event, for a query over events only."""
-        return () if self.select is not None and self.provable else None
+        return () if self.select is not None and set(relations_of(self.select)) == {"events"} else None
 
     def references(self) -> tuple[str, ...]:
         """The columns of the expression, in the order in which they occur; a query refers to no tags."""
