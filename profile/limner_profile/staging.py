@@ -16,6 +16,7 @@ from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency
 from limner_profile.csv_lines import lines_of, lines_of_json
 from limner_profile.json_lines import json_relation, true_lines
 from limner_profile.sources import (
+    EPOCHS,
     FieldType,
     Source,
     attach_duckdb,
@@ -210,13 +211,21 @@ def _cast(field: StagedField, source: Source) -> str:
         # An empty text field of a CSV file is a missing value; DuckDB reads it as NULL already.
         return _as_text(column)
     if field.type == "time":
-        if source.time_format and field.name in ("time", "received", "since"):
+        if source.time_format in EPOCHS and field.name in ("time", "received", "since"):
+            instant = _since_epoch(column, EPOCHS[source.time_format])
+        elif source.time_format and field.name in ("time", "received", "since"):
             instant = f"CAST(try_strptime(CAST({column} AS VARCHAR), {text_of(source.time_format)}) AS TIMESTAMPTZ)"
         else:
             # The session's time zone is the source's: text and timestamps without an offset are read as local.
             instant = f"TRY_CAST({column} AS TIMESTAMPTZ)"
         return f"({instant} AT TIME ZONE 'UTC')"
     return f"TRY_CAST({column} AS {SQL_TYPE[field.type]})"
+
+
+def _since_epoch(column: str, parts: int) -> str:
+    """The instant of a number of seconds (or thousandths of them) since 1970; NULL outside of the years that are read."""
+    seconds = f"(TRY_CAST({column} AS DOUBLE) / {parts})"
+    return f"(CASE WHEN {seconds} BETWEEN -62e9 AND 253e9 THEN to_timestamp({seconds}) END)"
 
 
 def _as_text(column: str) -> str:

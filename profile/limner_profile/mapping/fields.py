@@ -1,0 +1,91 @@
+"""Which further columns become properties or attributes, under which name and type. Pure; imports columns and words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from limner_profile.mapping.columns import ColumnFacts
+from limner_profile.mapping.words import PERSONAL, folded, has_word
+from limner_profile.sources import RESERVED, FieldType
+
+_FLAG_WORDS = frozenset({"is", "has", "enabled", "opted", "optin", "active", "flag", "subscribed", "verified", "是否"})
+_MANY_ROWS = 20
+
+
+@dataclass(frozen=True)
+class FieldProposal:
+    """A property or attribute: our name for a column, its type, and whether the type must be stated in the mapping."""
+
+    name: str
+    column: str
+    type: FieldType
+    stated: bool = False
+
+
+def choose_fields(left: Mapping[str, ColumnFacts], of_users: bool) -> tuple[tuple[FieldProposal, ...], dict[str, str]]:
+    """The columns worth mapping among those that have no role, and the others, each with why it is left out."""
+    fields: list[FieldProposal] = []
+    out: dict[str, str] = {}
+    for column, known in left.items():
+        why = _useless(known, of_users)
+        if any(other.startswith(f"{column}.") for other in left):
+            why = "its parts are mapped one by one"
+        if why:
+            out[column] = why
+            continue
+        name = field_name(column, {field.name for field in fields})
+        kind = known.type
+        if known.flags and kind != "boolean" and has_word(column, _FLAG_WORDS):
+            fields.append(FieldProposal(name, column, "boolean", stated=True))
+        elif kind == "number" and _is_code(column, known):
+            fields.append(FieldProposal(name, column, "category", stated=True))
+        else:
+            fields.append(FieldProposal(name, column, kind))
+    return tuple(fields), out
+
+
+def field_name(column: str, taken: set[str] | frozenset[str] = frozenset()) -> str:
+    """A name for a column that conditions can use: a word, in small letters, not one of Limner's own, not taken.
+
+    >>> field_name("Order Total"), field_name("source"), field_name("品类"), field_name("props.genre")
+    ('order_total', 'my_source', '品类', 'genre')
+    """
+    # Of a nested value of JSON the last part says most.
+    parts = [folded(column.rsplit(".", 1)[-1]), folded(column)]
+    written = parts[0] if parts[0] and parts[0] not in taken else parts[1]
+    name = re.sub(r"\W+", "_", written).strip("_") or "field"
+    if not name.isidentifier():
+        name = f"n{name}"
+    if name in RESERVED | {"since"} or name.startswith("_raw_"):
+        name = f"my_{name}"
+    number, base = 2, name
+    while name in taken:
+        name, number = f"{base}_{number}", number + 1
+    return name
+
+
+def _useless(known: ColumnFacts, of_users: bool) -> str:
+    if not known.known:
+        return "it is empty"
+    if folded(known.name) in PERSONAL or folded(known.name).split("_")[-1] in PERSONAL - {"name"}:
+        return "it says who a person is"
+    many = known.rows >= _MANY_ROWS and known.difference > 0.9
+    if known.type == "category" and many and known.times is None and not known.numeric:
+        return "it is different in almost every row"
+    if known.type == "category" and known.times is not None and not of_users and known.times.format is not None:
+        return "a second time, written as text"
+    if known.distinct == 1 and known.rows >= _MANY_ROWS and not of_users:
+        return f"it always says {known.top[0]!r}"
+    return ""
+
+
+def _is_code(column: str, known: ColumnFacts) -> bool:
+    """Whether the numbers are names of things: product_id, store_no, zip."""
+    if known.decimals or known.times is not None:
+        return False
+    return bool(
+        {"id", "code", "no", "number", "zip", "postcode", "plz", "编号", "编码", "邮编"}
+        & set(folded(column).split("_"))
+    ) or column.endswith(("id", "ID", "编号", "编码", "号"))

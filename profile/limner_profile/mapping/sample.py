@@ -1,0 +1,153 @@
+"""Reading what a proposal is made from: the data files of a folder, their columns and first rows. Imports sources and their readers."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency, plain_name
+from limner_profile.errors import Issue, SourceError, did_you_mean
+from limner_profile.json_lines import json_relation
+from limner_profile.sources import file_columns, is_json
+from limner_profile.staging import quoted
+
+SAMPLE_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class FileSample:
+    """Files of one shape that make one source, the columns of the first of them, and its first rows, values as text.
+
+    `pattern` is the name that stands for all of them, in the folder of the first.
+    """
+
+    files: tuple[Path, ...]
+    pattern: str
+    columns: Mapping[str, str]
+    rows: Sequence[Mapping[str, str | None]]
+
+    @property
+    def label(self) -> str:
+        """What the files are called, for messages and names."""
+        return self.pattern
+
+    @property
+    def path(self) -> Path:
+        """The path with its pattern."""
+        return self.files[0].parent / self.pattern
+
+
+def data_files(given: Sequence[Path]) -> list[Path]:
+    """The files among what is given, and those of known kinds in the folders among it, each once, in name order.
+
+    Raises SourceError for what is not there, for a file of another kind, and for a folder without any data file.
+    """
+    found: dict[Path, Path] = {}
+    for path in given:
+        if path.is_dir():
+            inside = [file for file in sorted(path.iterdir()) if file.is_file() and _is_data(file)]
+            if not inside:
+                raise SourceError(Issue("missing-file", str(path), "the folder holds no data files", _KINDS))
+        elif path.is_file():
+            inside = [path]
+            if not _is_data(path):
+                raise SourceError(
+                    Issue("unknown-format", str(path), f"{path.name!r} is no data file that can be read here", _KINDS)
+                )
+        else:
+            near = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+            hint = did_you_mean(path.name, near, "name files or folders that exist")
+            raise SourceError(Issue("missing-file", str(path), "there is no such file or folder", hint))
+        found |= {file.resolve(): file for file in inside}
+    return list(found.values())
+
+
+def read_samples(files: Sequence[Path]) -> list[FileSample]:
+    """The files, those of one shape together: such as visits-2025-01.csv and visits-2025-02.csv with the same columns.
+
+    Raises SourceError for a file that cannot be read, or without rows.
+    """
+    columns = {file: file_columns(file, str(file)) for file in files}
+    groups: dict[tuple[Path, str, tuple[str, ...]], list[Path]] = {}
+    for file in files:
+        shape = re.sub(r"\d+", "*", file.name)
+        groups.setdefault((file.parent, shape, tuple(columns[file])), []).append(file)
+    samples = []
+    for (folder, shape, _), group in groups.items():
+        pattern = re.sub(r"\*([-_.]?\*)+", "*", shape)
+        # The pattern must stand for these files and no others, such as one with other columns.
+        whole = len(group) > 1 and sorted(folder.glob(pattern)) == sorted(group)
+        for part in [group] if whole else [[file] for file in group]:
+            merged = _merged([columns[file] for file in part])
+            rows = sample_rows(part[0], list(merged))
+            if not rows:
+                raise SourceError(
+                    Issue(
+                        "empty-source", str(part[0]), f"{part[0].name} holds no rows", "a source needs at least one row"
+                    )
+                )
+            samples.append(FileSample(tuple(part), pattern if whole else part[0].name, merged, rows))
+    return samples
+
+
+def sample_rows(file: Path, columns: Sequence[str], limit: int = SAMPLE_ROWS) -> list[dict[str, str | None]]:
+    """The first rows of a file, every value as text; raises SourceError where it cannot be read."""
+    names = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in columns)
+    found = _query(file, columns, f"SELECT {names} FROM {{}} LIMIT {limit}")
+    return [dict(zip(columns, row, strict=True)) for row in found]
+
+
+def value_counts(files: Sequence[Path], column: str, limit: int = 500) -> dict[str, int]:
+    """How often the most frequent values of a column occur in the files as a whole; raises SourceError."""
+    counts: dict[str, int] = {}
+    query = f"SELECT CAST({quoted(column)} AS VARCHAR) AS value, count(*) FROM {{}} GROUP BY value ORDER BY 2 DESC, 1 LIMIT {limit}"
+    for file in files:
+        for value, count in _query(file, [column], query):
+            if value is not None and value.strip():
+                counts[value] = counts.get(value, 0) + int(count)
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+_KINDS = "files end in .csv, .tsv, .jsonl (each also .gz or .zst) or .parquet"
+
+
+def _is_data(file: Path) -> bool:
+    return is_json(file) or file.suffix == ".parquet" or (is_csv(file) and not file.name.startswith("."))
+
+
+def _merged(columns: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The columns of the first file; a type that another file contradicts is text."""
+    return {
+        name: kind if all(other.get(name, kind) == kind for other in columns) else "VARCHAR"
+        for name, kind in columns[0].items()
+    }
+
+
+def _query(file: Path, columns: Sequence[str], query: str) -> list[tuple[str | None, ...]]:
+    with duckdb.connect() as con:
+        try:
+            if is_json(file):
+                return con.execute(query.format(json_relation(columns)), [str(file)]).fetchall()
+            if not is_csv(file):
+                return con.execute(query.format("read_parquet(?)"), [str(file)]).fetchall()
+            try:
+                return con.execute(query.format(csv_reader(file)), [str(file)]).fetchall()
+            except duckdb.Error as error:
+                if not needs_leniency(error):
+                    raise
+                return con.execute(query.format(csv_reader(file, strict=False)), [str(file)]).fetchall()
+        except (duckdb.Error, OSError, EOFError, zlib.error) as error:
+            first = str(error).splitlines()[0]
+            raise SourceError(
+                Issue("unreadable-file", str(file), f"{file.name} cannot be read: {first}", "is it what its name says?")
+            ) from None
+
+
+def source_stem(sample: FileSample) -> str:
+    """The name of the files without endings, digits and patterns."""
+    return plain_name(Path(sample.pattern)).rsplit(".", 1)[0].replace("*", " ")
