@@ -211,7 +211,7 @@ def _cast(field: StagedField, source: Source) -> str:
         # An empty text field of a CSV file is a missing value; DuckDB reads it as NULL already.
         return _as_text(column)
     if field.type == "time":
-        if source.time_format in EPOCHS and field.name in ("time", "received", "since"):
+        if source.time_format and source.time_format in EPOCHS and field.name in ("time", "received", "since"):
             instant = _since_epoch(column, EPOCHS[source.time_format])
         elif source.time_format and field.name in ("time", "received", "since"):
             instant = f"CAST(try_strptime(CAST({column} AS VARCHAR), {text_of(source.time_format)}) AS TIMESTAMPTZ)"

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from limner_profile.mapping.columns import ColumnFacts
-from limner_profile.mapping.words import PERSONAL, folded, has_word
+from limner_profile.mapping.words import folded, has_word, is_chinese, words_of
 from limner_profile.sources import RESERVED, FieldType
 
-_FLAG_WORDS = frozenset({"is", "has", "enabled", "opted", "optin", "active", "flag", "subscribed", "verified", "是否"})
 _MANY_ROWS = 20
+# Last words of names that say who a person is, whatever stands before them: work_email.
+_WHO = frozenset({"email", "mail", "phone", "mobile", "address", "passport", "password"})
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def choose_fields(left: Mapping[str, ColumnFacts], of_users: bool) -> tuple[tupl
             continue
         name = field_name(column, {field.name for field in fields})
         kind = known.type
-        if known.flags and kind != "boolean" and has_word(column, _FLAG_WORDS):
+        if known.flags and kind != "boolean" and has_word(column, words_of("flags")):
             fields.append(FieldProposal(name, column, "boolean", stated=True))
         elif kind == "number" and _is_code(column, known):
             fields.append(FieldProposal(name, column, "category", stated=True))
@@ -69,7 +70,7 @@ def field_name(column: str, taken: set[str] | frozenset[str] = frozenset()) -> s
 def _useless(known: ColumnFacts, of_users: bool) -> str:
     if not known.known:
         return "it is empty"
-    if folded(known.name) in PERSONAL or folded(known.name).split("_")[-1] in PERSONAL - {"name"}:
+    if folded(known.name) in words_of("personal") or folded(known.name).split("_")[-1] in _WHO:
         return "it says who a person is"
     many = known.rows >= _MANY_ROWS and known.difference > 0.9
     if known.type == "category" and many and known.times is None and not known.numeric:
@@ -85,7 +86,5 @@ def _is_code(column: str, known: ColumnFacts) -> bool:
     """Whether the numbers are names of things: product_id, store_no, zip."""
     if known.decimals or known.times is not None:
         return False
-    return bool(
-        {"id", "code", "no", "number", "zip", "postcode", "plz", "编号", "编码", "邮编"}
-        & set(folded(column).split("_"))
-    ) or column.endswith(("id", "ID", "编号", "编码", "号"))
+    own = folded(column)
+    return any(own.split("_")[-1] == word or (is_chinese(word) and own.endswith(word)) for word in words_of("codes"))

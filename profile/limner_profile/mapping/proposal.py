@@ -12,7 +12,7 @@ from typing import Literal
 
 from limner_profile.mapping.columns import ColumnFacts, facts_of
 from limner_profile.mapping.fields import FieldProposal, choose_fields
-from limner_profile.mapping.words import ACTS, FILES, THINGS, folded, has_word, is_chinese, says_role
+from limner_profile.mapping.words import folded, has_word, is_chinese, says_role, word_lists, words_of
 from limner_profile.sources import EPOCHS
 
 SourceType = Literal["users", "events", "orders"]
@@ -158,7 +158,9 @@ def _user(facts: Mapping[str, ColumnFacts], said: Mapping[str, str | None]) -> R
     if "user" in said:
         return RoleProposal(said["user"], why="as you said")
     scored = {
-        name: says_role(name, "user") + (0.05 if known.like_id else 0) - (0.3 if has_word(name, THINGS) else 0)
+        name: says_role(name, "user")
+        + (0.05 if known.like_id else 0)
+        - (0.3 if has_word(name, words_of("things")) else 0)
         for name, known in facts.items()
         if says_role(name, "user") and _could_be_user(known)
     }
@@ -176,7 +178,7 @@ def _user(facts: Mapping[str, ColumnFacts], said: Mapping[str, str | None]) -> R
         if _could_be_user(known)
         and known.like_id
         and known.times is None
-        and not has_word(name, THINGS)
+        and not has_word(name, words_of("things"))
         and says_role(name, "event_id") < 0.8
         and says_role(name, "amount") < 0.5
         and 0.001 < known.difference < 0.9
@@ -195,27 +197,10 @@ def _user(facts: Mapping[str, ColumnFacts], said: Mapping[str, str | None]) -> R
 
 def _tells_of_a_user(name: str) -> bool:
     """Whether the name goes on about the user instead of saying which: user_level, customer_age, 用户等级."""
-    about = {
-        "level",
-        "type",
-        "name",
-        "age",
-        "gender",
-        "sex",
-        "city",
-        "segment",
-        "status",
-        "group",
-        "count",
-        "tier",
-        "agent",
-        "email",
-        "value",
-        "score",
-    }
-    chinese = ("等级", "类型", "年龄", "性别", "城市", "姓名", "名称", "状态", "昵称", "级别", "数")
-    words = folded(name).split("_")
-    return words[-1] in about or any(folded(name).endswith(word) for word in chinese)
+    own = folded(name)
+    return any(
+        own.split("_")[-1] == word or (is_chinese(word) and own.endswith(word)) for word in words_of("about_users")
+    )
 
 
 def _could_be_user(known: ColumnFacts) -> bool:
@@ -239,15 +224,17 @@ def _type_of(
     facts: Mapping[str, ColumnFacts], user: RoleProposal, label: str, said: Mapping[str, str | None]
 ) -> tuple[SourceType, Sureness, str]:
     stated = said.get("type")
-    if stated in ("users", "events", "orders"):
-        return stated, "sure", "as you said"
-    named = next((kind for kind, words in FILES.items() if has_word(label, words)), None)
+    kinds: tuple[SourceType, ...] = ("users", "events", "orders")
+    for kind in kinds:
+        if stated == kind:
+            return kind, "sure", "as you said"
+    named = next((kind for kind, words in word_lists()["files"].items() if has_word(label, words)), None)
     key = facts.get(user.column or "")
     once = key is not None and key.unique
     event = _role("event", "events", facts, {user.column} if user.column else set())
     amount = _role("amount", "orders", facts, {user.column} if user.column else set())
     time = _role("time", "events", facts, {user.column} if user.column else set())
-    order_id = any(says_role(name, "event_id") > 0.8 and "order" in folded(name) or "订单" in name for name in facts)
+    order_id = any(says_role(name, "event_id") > 0.8 and has_word(name, ("order", "订单")) for name in facts)
     by_name = bool(event.column) and says_role(event.column or "", "event") >= 0.5
     # An amount in every row speaks for orders, however much the ways of paying sound like acts.
     ordered = bool(amount.column) and amount.sure != "?" and facts[amount.column or ""].coverage >= 0.95
@@ -306,7 +293,7 @@ def _fits(role: str, known: ColumnFacts, left: Mapping[str, ColumnFacts]) -> boo
         return known.type == "category" and few and known.times is None and not codes
     if role == "amount":
         return known.numeric and known.type == "number" and not known.flags and (known.times is None or known.decimals)
-    return known.type in ("number", "category") and not known.decimals and known.times is None or known.like_id
+    return known.like_id or (known.type in ("number", "category") and not known.decimals and known.times is None)
 
 
 def _by_values(role: str, left: Mapping[str, ColumnFacts]) -> RoleProposal:
@@ -330,7 +317,7 @@ def _by_values(role: str, left: Mapping[str, ColumnFacts]) -> RoleProposal:
 
 def _acts_share(known: ColumnFacts) -> float:
     """The share of the frequent values that are words for acts."""
-    return sum(has_word(value, ACTS) for value in known.top) / len(known.top) if known.top else 0.0
+    return sum(has_word(value, words_of("acts")) for value in known.top) / len(known.top) if known.top else 0.0
 
 
 def _best(scored: Mapping[str, float], why: str) -> RoleProposal:
@@ -373,7 +360,7 @@ def _event_name(
     if said.get("event_name"):
         return said["event_name"], "sure"
     if kind == "events" and not (roles.get("event") and roles["event"].column):
-        if has_word(label, FILES["orders"]):
+        if has_word(label, word_lists()["files"]["orders"]):
             return "order", "?"
         return name_after(label, single=True) or "act", "?"
     return None, "sure"

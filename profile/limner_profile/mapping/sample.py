@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -128,7 +129,7 @@ def _merged(columns: Sequence[Mapping[str, str]]) -> dict[str, str]:
     }
 
 
-def _query(file: Path, columns: Sequence[str], query: str) -> list[tuple[str | None, ...]]:
+def _query(file: Path, columns: Sequence[str], query: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as con:
         try:
             if is_json(file):

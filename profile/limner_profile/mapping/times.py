@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 _ISO = re.compile(
     r"\d{4}([-/])\d{1,2}\1\d{1,2}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)?(?P<offset> ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?))?"
@@ -97,7 +98,7 @@ def parse_time(text: str, written: str | None) -> datetime | None:
         elif written == "%Y%m%d" and len(text) != 8:
             return None
         else:
-            moment = datetime.strptime(text, written)
+            moment = datetime.strptime(text, written)  # noqa: DTZ007  # no format has an offset
     except (ValueError, OverflowError, OSError):
         return None
     if not 1900 <= moment.year <= 2100:
@@ -112,6 +113,4 @@ def _shown(formats: Sequence[str], chosen: str) -> list[str]:
 def _rises(values: Sequence[str], written: str) -> bool:
     moments = [moment for moment in (parse_time(value, written) for value in values) if moment]
     different = len(set(moments))
-    return different >= _ENOUGH_TO_TELL_ORDER and (
-        all(earlier <= later for earlier, later in zip(moments, moments[1:], strict=False))
-    )
+    return different >= _ENOUGH_TO_TELL_ORDER and (all(earlier <= later for earlier, later in pairwise(moments)))
