@@ -106,6 +106,8 @@ class Source(Definition):
     """The time zone of times without an offset; the workspace's by default."""
     time_format: str | None = None
     """How times are written, where it is not ISO 8601: in the letters of strptime, as `%d.%m.%Y %H:%M`; or `unix`, `unix_ms`."""
+    decimal_comma: bool = False
+    """Whether numbers that are written as text have a comma before their decimals, as in `1.234,50`."""
     keep_duplicates: bool = False
     """Keep rows that are alike in every mapped column; without it, and without an event_id, one of them counts."""
 

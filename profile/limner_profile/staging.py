@@ -219,6 +219,8 @@ def _cast(field: StagedField, source: Source) -> str:
             # The session's time zone is the source's: text and timestamps without an offset are read as local.
             instant = f"TRY_CAST({column} AS TIMESTAMPTZ)"
         return f"({instant} AT TIME ZONE 'UTC')"
+    if field.type == "number" and source.decimal_comma:
+        return _with_comma(column)
     return f"TRY_CAST({column} AS {SQL_TYPE[field.type]})"
 
 
@@ -226,6 +228,15 @@ def _since_epoch(column: str, parts: int) -> str:
     """The instant of a number of seconds (or thousandths of them) since 1970; NULL outside of the years that are read."""
     seconds = f"(TRY_CAST({column} AS DOUBLE) / {parts})"
     return f"(CASE WHEN {seconds} BETWEEN -62e9 AND 253e9 THEN to_timestamp({seconds}) END)"
+
+
+def _with_comma(column: str) -> str:
+    """The number of a text with a decimal comma; 12.50 is none, since its point could only part thousands."""
+    text = f"trim(CAST({column} AS VARCHAR))"
+    number = f"TRY_CAST(replace(replace({text}, '.', ''), ',', '.') AS DOUBLE)"
+    pattern = "'[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?'"
+    read = f"CASE WHEN regexp_full_match({text}, {pattern}) THEN {number} END"
+    return f"CASE WHEN typeof({column}) = 'VARCHAR' THEN {read} ELSE TRY_CAST({column} AS DOUBLE) END"
 
 
 def _as_text(column: str) -> str:

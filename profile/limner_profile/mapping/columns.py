@@ -14,11 +14,15 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 # A number as people write it: 1.234,50 or €12.50 or 12,5, which is text to a machine.
 _WRITTEN_NUMBER = re.compile(r"[€$£¥￥]? ?-?\d{1,3}([.,' ]?\d{3})*([.,]\d+)? ?(€|\$|£|¥|元|EUR|USD|CNY|RMB)?")
 _FLAGS = frozenset({"0", "1", "true", "false", "yes", "no", "y", "n", "t", "f"})
+_COMMA_NUMBER = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?")
 
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """What a sample of a column's values shows. `top` holds its most frequent values, `times` how its times are written."""
+    """What a sample of a column's values shows. `top` holds its most frequent values, `times` how its times are written.
+
+    `numeric` is what can be read as numbers, `written_number` what people would, with `comma` where decimals follow a comma.
+    """
 
     name: str
     type: FieldType
@@ -31,6 +35,7 @@ class ColumnFacts:
     decimals: bool = False
     negative: bool = False
     written_number: bool = False
+    comma: bool = False
     flags: bool = False
     like_id: bool = False
 
@@ -79,6 +84,7 @@ def column_facts(name: str, duckdb_type: str, values: Sequence[str | None]) -> C
         numeric and any(not float(value).is_integer() for value in counted),
         numeric and any(float(value) < 0 for value in counted),
         bool(known) and not numeric and times is None and all(_WRITTEN_NUMBER.fullmatch(value) for value in counted),
+        not numeric and times is None and _has_comma(counted),
         0 < len(counted) <= 2 and {value.casefold() for value in counted} <= _FLAGS,
         _like_id(counted),
     )
@@ -100,3 +106,13 @@ def _like_id(counted: Counter[str]) -> bool:
         return False
     with_digits = sum(any(letter.isdigit() for letter in value) for value in values)
     return with_digits >= 0.9 * len(values)
+
+
+def _has_comma(counted: Counter[str]) -> bool:
+    """Whether all values are numbers with a decimal comma or without decimals, and one of them can be nothing else."""
+    return (
+        bool(counted)
+        and all(_COMMA_NUMBER.fullmatch(value) for value in counted)
+        # 1,234 may be a thousand and more.
+        and any("," in value and not re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", value) for value in counted)
+    )

@@ -25,8 +25,13 @@ class FieldProposal:
     stated: bool = False
 
 
-def choose_fields(left: Mapping[str, ColumnFacts], of_users: bool) -> tuple[tuple[FieldProposal, ...], dict[str, str]]:
-    """The columns worth mapping among those that have no role, and the others, each with why it is left out."""
+def choose_fields(
+    left: Mapping[str, ColumnFacts], of_users: bool, comma: bool = False
+) -> tuple[tuple[FieldProposal, ...], dict[str, str]]:
+    """The columns worth mapping among those that have no role, and the others, each with why it is left out.
+
+    With `comma`, numbers with a decimal comma are read as such, which the mapping then states.
+    """
     fields: list[FieldProposal] = []
     out: dict[str, str] = {}
     for column, known in left.items():
@@ -38,7 +43,9 @@ def choose_fields(left: Mapping[str, ColumnFacts], of_users: bool) -> tuple[tupl
             continue
         name = field_name(column, {field.name for field in fields})
         kind = known.type
-        if known.flags and kind != "boolean" and has_word(column, words_of("flags")):
+        if comma and known.comma:
+            fields.append(FieldProposal(name, column, "number", stated=True))
+        elif known.flags and kind != "boolean" and has_word(column, words_of("flags")):
             fields.append(FieldProposal(name, column, "boolean", stated=True))
         elif kind == "number" and _is_code(column, known):
             fields.append(FieldProposal(name, column, "category", stated=True))

@@ -61,6 +61,7 @@ class MappingProposal:
     time_format: str | None = None
     offsets: tuple[str, ...] = ()
     keep_duplicates: bool = False
+    decimal_comma: bool = False
     notes: tuple[str, ...] = ()
 
     def column(self, role: str) -> str | None:
@@ -141,16 +142,25 @@ def propose_from(
         keep = kind == "orders"
     mapped = {chosen.column for chosen in roles.values() if chosen.column}
     left = {name: known for name, known in facts.items() if name not in mapped}
-    fields, left_out = choose_fields(left, kind == "users")
+    # A number with a point beside numbers with a comma would be misread: then those with a comma stay text.
+    comma = any(known.comma for known in facts.values()) and not any(
+        known.decimals and known.type == "number" for known in facts.values()
+    )
+    fields, left_out = choose_fields(left, kind == "users", comma)
+    amount = roles["amount"].column if "amount" in roles else None
+    if amount and facts[amount].comma and not comma:
+        roles["amount"] = RoleProposal(
+            None, "?", f"{amount} has decimal commas, and other columns decimal points", (amount,)
+        )
     offsets = reading.offsets if reading else ()
     notes += [
         f"{name}: numbers are written like {facts[name].top[0]!r}, which is read as text; write {_plain(facts[name].top[0])!r}"
         for name in left
-        if facts[name].written_number and says_role(name, "amount")
+        if facts[name].written_number and not (comma and facts[name].comma) and says_role(name, "amount")
     ]
     return MappingProposal(
         label, kind, kind_sure, kind_why, roles, fields, left_out, event_name, name_sure,
-        reading.format if reading else None, offsets, keep, tuple(notes),
+        reading.format if reading else None, offsets, keep, comma, tuple(notes),
     )  # fmt: skip
 
 
@@ -292,7 +302,8 @@ def _fits(role: str, known: ColumnFacts, left: Mapping[str, ColumnFacts]) -> boo
         codes = known.numeric and says_role(known.name, "event") < 0.9
         return known.type == "category" and few and known.times is None and not codes
     if role == "amount":
-        return known.numeric and known.type == "number" and not known.flags and (known.times is None or known.decimals)
+        number = known.numeric and known.type == "number" and (known.times is None or known.decimals)
+        return (number or known.comma) and not known.flags
     return known.like_id or (known.type in ("number", "category") and not known.decimals and known.times is None)
 
 

@@ -103,15 +103,23 @@ def sample_rows(file: Path, columns: Sequence[str], limit: int = SAMPLE_ROWS) ->
     return [dict(zip(columns, row, strict=True)) for row in found]
 
 
-def value_counts(files: Sequence[Path], column: str, limit: int = 500) -> dict[str, int]:
-    """How often the most frequent values of a column occur in the files as a whole; raises SourceError."""
-    counts: dict[str, int] = {}
-    query = f"SELECT CAST({quoted(column)} AS VARCHAR) AS value, count(*) FROM {{}} GROUP BY value ORDER BY 2 DESC, 1 LIMIT {limit}"
+def value_counts(
+    files: Sequence[Path], column: str, beside: str | None = None, limit: int = 500
+) -> dict[str, tuple[int, int]]:
+    """How often the most frequent values of a column occur in the files as a whole, and how often `beside` has a value there.
+
+    Raises SourceError where a file cannot be read.
+    """
+    counts: dict[str, tuple[int, int]] = {}
+    other = f"count(nullif(CAST({quoted(beside)} AS VARCHAR), ''))" if beside else "0"
+    value = f"CAST({quoted(column)} AS VARCHAR)"
+    query = f"SELECT {value} AS value, count(*), {other} FROM {{}} GROUP BY value ORDER BY 2 DESC, 1 LIMIT {limit}"
     for file in files:
-        for value, count in _query(file, [column], query):
-            if value is not None and value.strip():
-                counts[value] = counts.get(value, 0) + int(count)
-    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+        for found, count, having in _query(file, [column, *([beside] if beside else [])], query):
+            if found is not None and found.strip():
+                before = counts.get(found, (0, 0))
+                counts[found] = (before[0] + count, before[1] + having)
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1][0], pair[0])))
 
 
 _KINDS = "files end in .csv, .tsv, .jsonl (each also .gz or .zst) or .parquet"

@@ -139,7 +139,7 @@ def _fitted(
         path: tuple(_replaced(entry, _in_currency(entry.text, currency)) for entry in entries)
         for path, entries in fitted.files.items()
     }
-    name, title = directory.resolve().name or template.name, template.name
+    name, title = directory.resolve().name or template.name, template.title
     with progress.step("check the definitions"):
         absolute = config_text(name, title, zone, drafts, None, language, currency)
         files = settle(absolute, type(fitted)(definitions, fitted.notes))

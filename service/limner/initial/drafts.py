@@ -118,21 +118,21 @@ def offer_of(drafts: Sequence[Draft]) -> Offer:
         if proposal.type == "users":
             attributes |= {field.name: field.type for field in draft.fields}
             continue
-        column = proposal.column("event")
-        own = value_counts(sample.files, column) if column else {_one_name(proposal): len(sample.rows)}
-        amount = proposal.column("amount")
-        having: dict[str, frozenset[str]] = {
-            name: frozenset(field.name for field in draft.fields) | ({"amount"} if amount else frozenset())
-            for name in own
-        }
-        if amount and column:
+        column, amount = proposal.column("event"), proposal.column("amount")
+        fields = frozenset(field.name for field in draft.fields)
+        if column:
+            own = value_counts(sample.files, column, amount)
+        else:
+            own = {_one_name(proposal): (len(sample.rows), len(sample.rows) if amount else 0)}
+        for name, (count, paid) in own.items():
             # In a file of many events the amount belongs to those that ever have one.
-            paid = {row.get(column) for row in sample.rows if row.get(amount)}
-            having = {name: fields if name in paid else fields - {"amount"} for name, fields in having.items()}
-        for name, count in own.items():
             counts[name] = counts.get(name, 0) + count
-            events[name] = events.get(name, frozenset()) | having[name]
-        amounts += [number for row in sample.rows if amount and (number := _number(row.get(amount))) is not None]
+            events[name] = events.get(name, frozenset()) | fields | ({"amount"} if paid else frozenset())
+        amounts += [
+            number
+            for row in sample.rows
+            if amount and (number := _number(row.get(amount), proposal.decimal_comma)) is not None
+        ]
     return Offer(counts, events, attributes, amounts)
 
 
@@ -205,6 +205,8 @@ def _source_lines(draft: Draft, root: Path | None) -> list[str]:
         )
     if proposal.time_format:
         lines.append(f"    time_format: {scalar(proposal.time_format)}")
+    if proposal.decimal_comma:
+        lines.append("    decimal_comma: true")
     if proposal.keep_duplicates:
         lines.append("    keep_duplicates: true")
     if draft.fields:
@@ -239,7 +241,9 @@ def _signed(offset: str) -> str:
     return f"{offset[0]}{digits[:2]}:{digits[2:]}"
 
 
-def _number(text: str | None) -> float | None:
+def _number(text: str | None, comma: bool) -> float | None:
+    if text and comma:
+        text = text.replace(".", "").replace(",", ".")
     try:
         return float(text) if text else None
     except ValueError:

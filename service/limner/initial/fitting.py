@@ -126,7 +126,8 @@ def own_entries(
         name = f"{field_name(event)}_count_30d"
         if name.casefold() not in taken and len(name.encode()) <= 64:
             taken.add(name.casefold())
-            titles = f"{{en: {scalar(f'{event} in 30 days')}, zh: {scalar(f'近30天{event}次数')}}}"
+            words = event.replace("_", " ")
+            titles = f"{{en: {scalar(f'{words} in 30 days')}, zh: {scalar(f'近30天{event}次数')}}}"
             text = f"{name}:\n  kind: count\n  event: {scalar(event)}\n  window: 30d\n  title: {titles}\n  unit: {{en: times, zh: 次}}\n"
             entries.append(EntryText(name, text))
     for attribute, kind in list(offer.attributes.items()):

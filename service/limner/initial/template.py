@@ -1,4 +1,4 @@
-"""Templates: ready workspaces for a business, shipped as YAML with small example data. Imports errors only."""
+"""Templates: ready workspaces for a business, shipped as YAML with small example data. Imports PyYAML and errors only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
+
+import yaml
 
 from limner_profile.errors import unknown_name
 
@@ -27,6 +29,11 @@ class Template:
     config: str
     definitions: Mapping[str, str]
     data: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """The title of its workspace."""
+        return str(yaml.safe_load(self.config)["title"])
 
 
 def read_template(name: str) -> Template:

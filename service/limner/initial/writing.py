@@ -5,6 +5,7 @@ Imports template, fitting and drafts, and the project that judges.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,7 +42,7 @@ def settle(config: str, fitted: Fitted) -> dict[str, tuple[EntryText, ...]]:
             _write(root, {CONFIG_NAME: config, **texts_of(files)})
             project, issues = read_project(root)
             if not issues:
-                return files
+                return _with_reasons(files)
             changed = _turn_off(files, issues)
             if project is None or not changed:
                 raise UserError(issues)
@@ -83,11 +84,24 @@ def _turn_off(files: dict[str, tuple[EntryText, ...]], issues: Sequence[Issue]) 
         path, _, place = issue.where.partition(":")
         if path in files and place:
             index = entry_at(files[path], int(place.split(":")[0]))
-            at_fault.setdefault((path, index), issue.message)
+            at_fault.setdefault((path, index), " ".join(issue.message.split()))
     for (path, index), why in at_fault.items():
         entries = list(files[path])
         if entries[index].name and not entries[index].off:
-            entries[index] = replace(entries[index], off=" ".join(why.split()))
+            entries[index] = replace(entries[index], off=why)
             files[path] = tuple(entries)
             changed = True
     return changed
+
+
+def _with_reasons(files: Mapping[str, Sequence[EntryText]]) -> dict[str, tuple[EntryText, ...]]:
+    """The files, in which an entry that is off for the sake of another one that is off says so."""
+    off = {entry.name for entries in files.values() for entry in entries if entry.off}
+
+    def explained(entry: EntryText) -> EntryText:
+        found = re.match(r"unknown tag '(\w+)'", entry.off)
+        if not found or found[1] not in off:
+            return entry
+        return replace(entry, off=f"needs the tag {found[1]!r}, which is off")
+
+    return {path: tuple(explained(entry) for entry in entries) for path, entries in files.items()}
