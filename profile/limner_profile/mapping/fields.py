@@ -79,6 +79,8 @@ def _useless(known: ColumnFacts, of_users: bool) -> str:
         return "it is empty"
     if folded(known.name) in words_of("personal") or folded(known.name).split("_")[-1] in _WHO:
         return "it says who a person is"
+    if of_users and known.type == "category" and not known.numeric and known.times and known.times.format:
+        return f"a date written {known.times.format}; as 2025-12-31 it could be read"
     many = known.rows >= _MANY_ROWS and known.difference > 0.9
     if known.type == "category" and many and known.times is None and not known.numeric:
         return "it is different in almost every row"

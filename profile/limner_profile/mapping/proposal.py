@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from limner_profile.mapping.columns import ColumnFacts, facts_of
-from limner_profile.mapping.fields import FieldProposal, choose_fields
+from limner_profile.mapping.fields import FieldProposal, choose_fields, field_name
+from limner_profile.mapping.times import TimeReading
 from limner_profile.mapping.words import folded, has_word, is_chinese, says_role, word_lists, words_of
 from limner_profile.sources import EPOCHS
 
@@ -28,6 +29,8 @@ NEEDED: Mapping[SourceType, tuple[str, ...]] = {
     "events": ("user", "time"),
     "orders": ("user", "time", "amount"),
 }
+# What may be given beside the columns of roles.
+_NO_ROLES = frozenset({"type", "event_name", "time_format"})
 _NEAR = 0.08
 
 
@@ -93,7 +96,8 @@ def propose_mapping(
 ) -> MappingProposal:
     """The proposal for a file called `label` with these columns (name to DuckDB type) and sample rows, values as text.
 
-    `given` is what somebody has decided already, and stands: `type`, `event_name`, or a role with its column or None.
+    `given` is what somebody has decided already, and stands: `type`, `event_name`, `time_format`, or a role with its column or
+    None.
     """
     return propose_from(facts_of(columns, rows), label, given)
 
@@ -106,7 +110,7 @@ def propose_from(
     user = _user(facts, said)
     kind, kind_sure, kind_why = _type_of(facts, user, label, said)
     roles: dict[str, RoleProposal] = {"user": user}
-    taken = {column for role, column in said.items() if role not in ("type", "event_name") and column}
+    taken = {column for role, column in said.items() if role not in _NO_ROLES and column}
     taken |= {user.column} if user.column else set()
     for role in ROLES[kind]:
         if role == "user":
@@ -125,7 +129,9 @@ def propose_from(
     column = roles[timed].column
     if column:
         reading = facts[column].times
-        roles[timed] = _with_format(roles[timed], facts[column])
+        if reading and said.get("time_format"):
+            reading = replace(reading, format=said["time_format"], rivals=())
+        roles[timed] = _with_format(roles[timed], reading)
         if reading is None:
             notes.append(f"{column}: the values do not look like times")
     _drop_odd_times(roles, facts, reading.format if reading else None)
@@ -153,6 +159,7 @@ def propose_from(
             None, "?", f"{amount} has decimal commas, and other columns decimal points", (amount,)
         )
     offsets = reading.offsets if reading else ()
+    notes += _doubts(kind, roles, facts, [field.column for field in fields])
     notes += [
         f"{name}: numbers are written like {facts[name].top[0]!r}, which is read as text; write {_plain(facts[name].top[0])!r}"
         for name in left
@@ -162,6 +169,27 @@ def propose_from(
         label, kind, kind_sure, kind_why, roles, fields, left_out, event_name, name_sure,
         reading.format if reading else None, offsets, keep, comma, tuple(notes),
     )  # fmt: skip
+
+
+def _doubts(
+    kind: SourceType, roles: Mapping[str, RoleProposal], facts: Mapping[str, ColumnFacts], fields: Sequence[str]
+) -> list[str]:
+    """What will not go as one may think: rows without a user, and orders that were taken back."""
+    notes = []
+    for role in ("user", "time"):
+        column = roles[role].column if role in roles else None
+        if column and facts[column].coverage < 0.995:
+            notes.append(
+                f"{column} is empty in {1 - facts[column].coverage:.0%} of the rows, which will be kept in rejects"
+            )
+    for column in fields if kind == "orders" else ():
+        undone = [value for value in facts[column].top if has_word(value, words_of("undone"))]
+        if undone and facts[column].type == "category":
+            name = field_name(column)
+            notes.append(
+                f"{column} says {undone[0]!r} in some rows; they count as orders, unless a tag says where: {name} != …"
+            )
+    return notes
 
 
 def _user(facts: Mapping[str, ColumnFacts], said: Mapping[str, str | None]) -> RoleProposal:
@@ -345,9 +373,8 @@ def _best(scored: Mapping[str, float], why: str) -> RoleProposal:
     return RoleProposal(best, "likely" if weak or others else "sure", reason, others)
 
 
-def _with_format(chosen: RoleProposal, known: ColumnFacts) -> RoleProposal:
+def _with_format(chosen: RoleProposal, times: TimeReading | None) -> RoleProposal:
     """The role of a time with how it is written in its reason, unsure where it can be read in two ways."""
-    times = known.times
     if times is None or times.format is None:
         return chosen
     name = {"unix": "seconds", "unix_ms": "milliseconds"}.get(times.format)

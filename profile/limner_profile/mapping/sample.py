@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency, plain_name
+from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency, open_bytes
 from limner_profile.errors import Issue, SourceError, did_you_mean
 from limner_profile.json_lines import json_relation
 from limner_profile.sources import file_columns, is_json
@@ -87,6 +87,7 @@ def read_samples(files: Sequence[Path]) -> list[FileSample]:
             merged = _merged([columns[file] for file in part])
             rows = sample_rows(part[0], list(merged))
             if not rows:
+                _check_encoding(part[0])
                 raise SourceError(
                     Issue(
                         "empty-source", str(part[0]), f"{part[0].name} holds no rows", "a source needs at least one row"
@@ -157,6 +158,14 @@ def _query(file: Path, columns: Sequence[str], query: str) -> list[tuple[Any, ..
             ) from None
 
 
-def source_stem(sample: FileSample) -> str:
-    """The name of the files without endings, digits and patterns."""
-    return plain_name(Path(sample.pattern)).rsplit(".", 1)[0].replace("*", " ")
+def _check_encoding(file: Path) -> None:
+    """Nothing for text that is UTF-8, as far as its beginning tells; raises SourceError for another encoding."""
+    if file.suffix == ".parquet":
+        return
+    with open_bytes(file) as raw:
+        beginning = raw.read(1 << 16)
+    try:
+        beginning[: beginning.rfind(b"\n") + 1].decode("utf-8")
+    except UnicodeDecodeError:
+        hint = "save it as UTF-8; Chinese programs often write GBK: iconv -f gbk -t utf-8"
+        raise SourceError(Issue("unreadable-file", str(file), f"{file.name} is not UTF-8", hint)) from None

@@ -30,22 +30,37 @@ def review_mapping(sample: FileSample, proposal: MappingProposal, console: Conso
         show_proposal(sample, proposal, facts, console)
         if proposal.missing:
             console.print(f"Still to be said: {', '.join(proposal.missing)}", style="yellow", highlight=False)
-        answer = choose("Take it", ["yes", "change", "skip"], "change" if proposal.missing else "yes", console)
+        hopeless = "user" in proposal.missing and not proposal.roles["user"].rivals
+        likely = "skip" if hopeless else "change" if proposal.missing else "yes"
+        answer = choose("Take it", ["yes", "change", "skip"], likely, console)
         if answer == "skip":
             return None
         if answer == "yes" and not proposal.missing:
             return proposal
-        _change(given, proposal, sample, console)
+        _change(given, proposal, sample, facts, console)
         proposal = propose_from(facts, sample.label, given)
 
 
-def _change(given: dict[str, str | None], proposal: MappingProposal, sample: FileSample, console: Console) -> None:
+def _change(
+    given: dict[str, str | None],
+    proposal: MappingProposal,
+    sample: FileSample,
+    facts: Mapping[str, ColumnFacts],
+    console: Console,
+) -> None:
     """Ask what to change and to what, and note the answer in `given`."""
     roles = [*ROLES[proposal.type]]
     extra = ["event_name"] if proposal.type != "users" else []
+    timed = proposal.column("since" if proposal.type == "users" else "time")
+    times = facts[timed].times if timed else None
+    formats = [times.format, *times.rivals] if times and times.format else []
+    extra += ["time_format"] if len(formats) > 1 else []
     what = choose("What", ["type", *roles, *extra], proposal.missing[0] if proposal.missing else "type", console)
     if what == "type":
         given["type"] = choose("A row is", [*_TYPES], proposal.type, console)
+        return
+    if what == "time_format":
+        given["time_format"] = choose("Times are written", formats, formats[-1], console)
         return
     if what == "event_name":
         name = str(typer.prompt("One name for all rows", default=proposal.event_name or "order", err=True)).strip()
@@ -60,6 +75,8 @@ def _change(given: dict[str, str | None], proposal: MappingProposal, sample: Fil
     for role in [role for role, known in given.items() if known == column and column is not None and role != what]:
         del given[role]
     given[what] = column
+    if what in ("time", "since"):
+        given.pop("time_format", None)
     if what == "event" and column:
         given.pop("event_name", None)
 

@@ -194,7 +194,8 @@ def config_text(
 def _source_lines(draft: Draft, root: Path | None) -> list[str]:
     proposal, path = draft.proposal, draft.sample.path
     shown = shown_path(path, root) if root else str(path.resolve())
-    lines = [f"  {scalar(draft.name)}:", f"    type: {proposal.type}" + _said(proposal.type_sure, proposal.type_why)]
+    lines = [f"  # {note}" for note in proposal.notes]
+    lines += [f"  {scalar(draft.name)}:", f"    type: {proposal.type}" + _said(proposal.type_sure, proposal.type_why)]
     lines.append(f"    path: {scalar(shown)}")
     for role, chosen in proposal.roles.items():
         if chosen.column:

@@ -112,6 +112,8 @@ def _event_rank(words: Sequence[str], name: str) -> tuple[int, int] | None:
     if own in words:
         return 0, words.index(own)
     for place, word in enumerate(words):
+        if word in vocabulary()["alone"]:
+            continue
         parts = word.split("_")
         held = word in own if is_chinese(word) else f"_{word}_" in f"_{own}_"
         if held:
@@ -120,7 +122,8 @@ def _event_rank(words: Sequence[str], name: str) -> tuple[int, int] | None:
                 if is_chinese(word)
                 else "_".join(part for part in own.split("_") if part not in parts)
             )
-            return None if has_word(rest, vocabulary()["against"]) else (1, place)
+            if not has_word(rest, vocabulary()["against"]):
+                return 1, place
     return None
 
 
