@@ -12,12 +12,11 @@ from typing import Literal
 
 from limner_profile.mapping.columns import ColumnFacts, facts_of
 from limner_profile.mapping.fields import FieldProposal, choose_fields, field_name
+from limner_profile.mapping.roles import RoleProposal, Sureness, propose_role, propose_user
 from limner_profile.mapping.times import TimeReading
 from limner_profile.mapping.words import folded, has_word, is_chinese, says_role, word_lists, words_of
-from limner_profile.sources import EPOCHS
 
 SourceType = Literal["users", "events", "orders"]
-Sureness = Literal["sure", "likely", "?"]
 # The roles that a source of each type may have, those it cannot do without first.
 ROLES: Mapping[SourceType, tuple[str, ...]] = {
     "users": ("user", "since"),
@@ -31,17 +30,6 @@ NEEDED: Mapping[SourceType, tuple[str, ...]] = {
 }
 # What may be given beside the columns of roles.
 _NO_ROLES = frozenset({"type", "event_name", "time_format"})
-_NEAR = 0.08
-
-
-@dataclass(frozen=True)
-class RoleProposal:
-    """Which column has a role (None for none), how sure that is and why; `rivals` might have it as well."""
-
-    column: str | None
-    sure: Sureness = "sure"
-    why: str = ""
-    rivals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +95,7 @@ def propose_from(
 ) -> MappingProposal:
     """The proposal from the facts of a file's columns, for asking again with more `given` without reading again."""
     said = dict(given or {})
-    user = _user(facts, said)
+    user = propose_user(facts, said)
     kind, kind_sure, kind_why = _type_of(facts, user, label, said)
     roles: dict[str, RoleProposal] = {"user": user}
     taken = {column for role, column in said.items() if role not in _NO_ROLES and column}
@@ -120,7 +108,7 @@ def propose_from(
         elif role == "event" and said.get("event_name"):
             roles[role] = RoleProposal(None, why="one name for all rows")
         else:
-            roles[role] = _role(role, kind, facts, taken)
+            roles[role] = propose_role(role, facts, taken)
         if roles[role].column:
             taken.add(str(roles[role].column))
     notes: list[str] = []
@@ -146,18 +134,18 @@ def propose_from(
         )
         roles["event_id"] = RoleProposal(None, "sure", f"{event_id} repeats")
         keep = kind == "orders"
-    mapped = {chosen.column for chosen in roles.values() if chosen.column}
-    left = {name: known for name, known in facts.items() if name not in mapped}
     # A number with a point beside numbers with a comma would be misread: then those with a comma stay text.
     comma = any(known.comma for known in facts.values()) and not any(
         known.decimals and known.type == "number" for known in facts.values()
     )
-    fields, left_out = choose_fields(left, kind == "users", comma)
     amount = roles["amount"].column if "amount" in roles else None
     if amount and facts[amount].comma and not comma:
         roles["amount"] = RoleProposal(
             None, "?", f"{amount} has decimal commas, and other columns decimal points", (amount,)
         )
+    mapped = {chosen.column for chosen in roles.values() if chosen.column}
+    left = {name: known for name, known in facts.items() if name not in mapped}
+    fields, left_out = choose_fields(left, kind == "users", comma)
     offsets = reading.offsets if reading else ()
     notes += _doubts(kind, roles, facts, [field.column for field in fields])
     notes += [
@@ -192,72 +180,6 @@ def _doubts(
     return notes
 
 
-def _user(facts: Mapping[str, ColumnFacts], said: Mapping[str, str | None]) -> RoleProposal:
-    if "user" in said:
-        return RoleProposal(said["user"], why="as you said")
-    scored = {
-        name: says_role(name, "user")
-        + (0.05 if known.like_id else 0)
-        - (0.3 if has_word(name, words_of("things")) else 0)
-        for name, known in facts.items()
-        if says_role(name, "user") and _could_be_user(known)
-    }
-    scored = {name: score for name, score in scored.items() if score >= 0.4 and not _tells_of_a_user(name)}
-    if scored:
-        return _best(scored, "called like a user")
-    # 'id' alone says whose only in a table of users, and there it comes once in each row.
-    alone = [name for name, known in facts.items() if folded(name) in ("id", "编号", "key") and _could_be_user(known)]
-    named_id = [name for name in facts if says_role(name, "event_id") > 0.8 and folded(name) != "id"]
-    if len(alone) == 1 and (not facts[alone[0]].unique or (not named_id and not _acts_columns(facts))):
-        return RoleProposal(alone[0], "likely", "the only id of the file")
-    candidates = [
-        name
-        for name, known in facts.items()
-        if _could_be_user(known)
-        and known.like_id
-        and known.times is None
-        and not has_word(name, words_of("things"))
-        and says_role(name, "event_id") < 0.8
-        and says_role(name, "amount") < 0.5
-        and 0.001 < known.difference < 0.9
-        and known.distinct > 2
-        and not (known.numeric and known.distinct <= 20)
-    ]
-    if len(candidates) == 1:
-        return RoleProposal(
-            candidates[0], "?", "nothing is called like a user; its values look like ids that come again"
-        )
-    if candidates:
-        why = f"nothing is called like a user; {' and '.join(candidates)} both look like ids that come again"
-        return RoleProposal(None, "?", why, tuple(candidates))
-    return RoleProposal(None, "?", "nothing is called like a user, and no values look like the ids of users")
-
-
-def _tells_of_a_user(name: str) -> bool:
-    """Whether the name goes on about the user instead of saying which: user_level, customer_age, 用户等级."""
-    own = folded(name)
-    return any(
-        own.split("_")[-1] == word or (is_chinese(word) and own.endswith(word)) for word in words_of("about_users")
-    )
-
-
-def _could_be_user(known: ColumnFacts) -> bool:
-    return (
-        known.type in ("number", "category")
-        and not known.decimals
-        and not known.negative
-        and not known.flags
-        and known.coverage >= 0.5
-    )
-
-
-def _acts_columns(facts: Mapping[str, ColumnFacts]) -> bool:
-    """Whether there is a column for what happened: a name of events or an amount beside a time."""
-    times = any(known.times and says_role(name, "time") > 0.5 for name, known in facts.items())
-    events = any(says_role(name, "event") >= 0.8 for name in facts)
-    return times and (events or any(says_role(name, "amount") >= 0.8 and facts[name].numeric for name in facts))
-
-
 def _type_of(
     facts: Mapping[str, ColumnFacts], user: RoleProposal, label: str, said: Mapping[str, str | None]
 ) -> tuple[SourceType, Sureness, str]:
@@ -269,9 +191,10 @@ def _type_of(
     named = next((kind for kind, words in word_lists()["files"].items() if has_word(label, words)), None)
     key = facts.get(user.column or "")
     once = key is not None and key.unique
-    event = _role("event", "events", facts, {user.column} if user.column else set())
-    amount = _role("amount", "orders", facts, {user.column} if user.column else set())
-    time = _role("time", "events", facts, {user.column} if user.column else set())
+    beside = {user.column} if user.column else set()
+    event = propose_role("event", facts, beside)
+    amount = propose_role("amount", facts, beside)
+    time = propose_role("time", facts, beside)
     order_id = any(says_role(name, "event_id") > 0.8 and has_word(name, ("order", "订单")) for name in facts)
     by_name = bool(event.column) and says_role(event.column or "", "event") >= 0.5
     # An amount in every row speaks for orders, however much the ways of paying sound like acts.
@@ -290,87 +213,13 @@ def _type_of(
         return "events", "likely", f"{event.column} may name the event, {time.column} is its time"
     if time.column and user.column:
         return "events", "likely", f"a user, a time ({time.column}), and no amount"
-    if named == "users" or (user.column and not time.column):
+    if named == "users":
         return (
             "users",
             "?",
-            f"there is no time; but {user.column} comes more than once" if user.column else "so the file is called",
+            f"so the file is called, but {f'{user.column} comes more than once' if user.column else 'no column tells users apart'}",
         )
     return ("orders" if named == "orders" else "events"), "?", "neither a user nor a time is plain to see"
-
-
-def _role(role: str, kind: SourceType, facts: Mapping[str, ColumnFacts], taken: set[str]) -> RoleProposal:
-    """The best column for a role, by name among those whose values fit; by values alone where the role allows it."""
-    left = {name: known for name, known in facts.items() if name not in taken and known.known}
-    scored = {name: says_role(name, role) for name, known in left.items() if _fits(role, known, left)}
-    scored = {name: score for name, score in scored.items() if score > 0}
-    if role == "since":
-        scored = {name: score for name, score in scored.items() if score >= 0.8 or "注册" in name or score >= 0.5}
-    if role in ("received", "event_id"):
-        scored = {name: score for name, score in scored.items() if score >= 0.8}
-    if role == "received" and len([name for name, known in left.items() if known.times]) < 1:
-        scored = {}
-    if role == "event":
-        scored = {name: score + _acts_share(left[name]) / 2 for name, score in scored.items()}
-    if scored:
-        found = _best(scored, f"called like {_article(role)}")
-        if role == "amount" and found.rivals and found.column:
-            return replace(found, why=f"{found.why}; also numbers with such names: {', '.join(found.rivals)}")
-        return found
-    if role in ("time", "event"):
-        return _by_values(role, left)
-    return RoleProposal(None)
-
-
-def _fits(role: str, known: ColumnFacts, left: Mapping[str, ColumnFacts]) -> bool:
-    if role in ("time", "received", "since"):
-        return known.times is not None and known.type != "boolean"
-    if role == "event":
-        few = known.distinct <= 200 and (known.difference <= 0.5 or known.rows < 20)
-        codes = known.numeric and says_role(known.name, "event") < 0.9
-        return known.type == "category" and few and known.times is None and not codes
-    if role == "amount":
-        number = known.numeric and known.type == "number" and (known.times is None or known.decimals)
-        return (number or known.comma) and not known.flags
-    return known.like_id or (known.type in ("number", "category") and not known.decimals and known.times is None)
-
-
-def _by_values(role: str, left: Mapping[str, ColumnFacts]) -> RoleProposal:
-    if role == "time":
-        found = [
-            name for name, known in left.items() if known.times and not (known.numeric and known.difference < 0.05)
-        ]
-        clocks = [name for name in found if (times := left[name].times) and times.with_clock]
-        for names in (found, clocks):
-            if len(names) == 1:
-                return RoleProposal(names[0], "likely", "the only column whose values read as times")
-        if found:
-            return RoleProposal(None, "?", f"{' and '.join(found)} both read as times", tuple(found))
-        return RoleProposal(None, "?", "no column reads as times")
-    fitting = {name: known for name, known in left.items() if _fits(role, known, left) and known.distinct > 1}
-    acting = {name: _acts_share(known) for name, known in fitting.items() if _acts_share(known) >= 0.4}
-    if acting:
-        return replace(_best(acting, "its values are words for acts"), sure="likely" if len(acting) == 1 else "?")
-    return RoleProposal(None, "sure" if not fitting else "likely", "no column names the event")
-
-
-def _acts_share(known: ColumnFacts) -> float:
-    """The share of the frequent values that are words for acts."""
-    return sum(has_word(value, words_of("acts")) for value in known.top) / len(known.top) if known.top else 0.0
-
-
-def _best(scored: Mapping[str, float], why: str) -> RoleProposal:
-    order = sorted(scored, key=lambda name: -scored[name])
-    best = order[0]
-    rivals = tuple(name for name in order[1:] if scored[best] - scored[name] < _NEAR)
-    others = tuple(name for name in order[1:] if name not in rivals and scored[name] >= 0.8)
-    if rivals:
-        return RoleProposal(
-            best, "?", f"{why}, but so {'is' if len(rivals) == 1 else 'are'} {', '.join(rivals)}", rivals
-        )
-    weak = scored[best] < 0.75
-    reason = f"{why}, more so than {', '.join(others)}" if others else why
-    return RoleProposal(best, "likely" if weak or others else "sure", reason, others)
 
 
 def _with_format(chosen: RoleProposal, times: TimeReading | None) -> RoleProposal:
@@ -422,25 +271,8 @@ def name_after(label: str, *, single: bool = False) -> str:
     return name
 
 
-def _article(role: str) -> str:
-    words = {
-        "time": "the time of an act",
-        "since": "a sign-up",
-        "received": "a time of arrival",
-        "event": "an event",
-        "event_id": "an id of events",
-        "amount": "an amount",
-    }
-    return words[role]
-
-
 def _plain(text: str) -> str:
     digits = "".join(letter for letter in text if letter.isdigit() or letter in ".,-")
     if "," in digits and digits.rfind(",") > digits.rfind("."):
         digits = digits.replace(".", "").replace(",", ".")
     return digits.replace(",", "")
-
-
-def is_epoch(written: str | None) -> bool:
-    """Whether times are numbers since 1970, which have no time zone of their own to be told."""
-    return written in EPOCHS

@@ -18,19 +18,22 @@ from limner_profile.sources import file_columns, is_json
 from limner_profile.staging import quoted
 
 SAMPLE_ROWS = 10_000
+_FILES = 8
 
 
 @dataclass(frozen=True)
 class FileSample:
-    """Files of one shape that make one source, the columns of the first of them, and its first rows, values as text.
+    """Files of one shape that make one source, their columns, and the first rows of some of them, values as text.
 
-    `pattern` is the name that stands for all of them, in the folder of the first.
+    `pattern` is the name that stands for all of them, in the folder of the first; `retyped` are columns of which the first
+    file alone would suggest another type.
     """
 
     files: tuple[Path, ...]
     pattern: str
     columns: Mapping[str, str]
     rows: Sequence[Mapping[str, str | None]]
+    retyped: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -84,8 +87,11 @@ def read_samples(files: Sequence[Path]) -> list[FileSample]:
         # The pattern must stand for these files and no others, such as one with other columns.
         whole = len(group) > 1 and sorted(folder.glob(pattern)) == sorted(group)
         for part in [group] if whole else [[file] for file in group]:
-            merged = _merged([columns[file] for file in part])
-            rows = sample_rows(part[0], list(merged))
+            # Some from each of a few files, since what the first month lacks the second may have.
+            looked = part[:: -(-len(part) // _FILES)]
+            taken = [sample_rows(file, list(columns[file]), SAMPLE_ROWS // len(looked)) for file in looked]
+            rows = [row for found in taken for row in found]
+            merged = _merged([columns[file] for file in looked], taken)
             if not rows:
                 _check_encoding(part[0])
                 raise SourceError(
@@ -93,7 +99,8 @@ def read_samples(files: Sequence[Path]) -> list[FileSample]:
                         "empty-source", str(part[0]), f"{part[0].name} holds no rows", "a source needs at least one row"
                     )
                 )
-            samples.append(FileSample(tuple(part), pattern if whole else part[0].name, merged, rows))
+            retyped = frozenset(name for name, kind in merged.items() if columns[part[0]][name] != kind)
+            samples.append(FileSample(tuple(part), pattern if whole else part[0].name, merged, rows, retyped))
     return samples
 
 
@@ -130,12 +137,17 @@ def _is_data(file: Path) -> bool:
     return is_json(file) or file.suffix == ".parquet" or (is_csv(file) and not file.name.startswith("."))
 
 
-def _merged(columns: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The columns of the first file; a type that another file contradicts is text."""
-    return {
-        name: kind if all(other.get(name, kind) == kind for other in columns) else "VARCHAR"
-        for name, kind in columns[0].items()
-    }
+def _merged(columns: Sequence[Mapping[str, str]], rows: Sequence[Sequence[Mapping[str, str | None]]]) -> dict[str, str]:
+    """Column to type: what all files agree on that have a value there, text where they do not."""
+    merged = {}
+    for name, first in columns[0].items():
+        kinds = {
+            kinds[name]
+            for kinds, found in zip(columns, rows, strict=True)
+            if any(row[name] is not None for row in found)
+        }
+        merged[name] = kinds.pop() if len(kinds) == 1 else "VARCHAR" if kinds else first
+    return merged
 
 
 def _query(file: Path, columns: Sequence[str], query: str) -> list[tuple[Any, ...]]:

@@ -14,9 +14,9 @@ from limner.initial.definition_text import scalar
 from limner.initial.fitting import Offer
 from limner.initial.vocabulary import match_fields
 from limner_profile.mapping.fields import FieldProposal
-from limner_profile.mapping.proposal import MappingProposal, Sureness, name_after
+from limner_profile.mapping.proposal import MappingProposal, name_after
+from limner_profile.mapping.roles import Sureness
 from limner_profile.mapping.sample import SAMPLE_ROWS, FileSample, value_counts
-from limner_profile.mapping.times import parse_time
 from limner_profile.mapping.words import is_chinese
 from limner_profile.sources import FieldType
 
@@ -83,7 +83,7 @@ def draft_sources(
                 owned.add(called.casefold())
             else:
                 types[called] = field.type
-            fields.append(replace(field, name=called))
+            fields.append(replace(field, name=called, stated=field.stated or field.column in sample.retyped))
         drafts.append(Draft(name, sample, proposal, tuple(fields)))
     return drafts
 
@@ -153,16 +153,6 @@ def strangers(drafts: Sequence[Draft]) -> list[str]:
                 f"no user of {draft.sample.label} occurs in {' or '.join(known)}: are these the same kind of id?"
             )
     return lines
-
-
-def old_times(draft: Draft) -> str:
-    """From when to when the sample's acts lie, as text, or nothing."""
-    column = draft.proposal.column("time")
-    if not column:
-        return ""
-    moments = [parse_time(value, draft.proposal.time_format) for row in draft.sample.rows if (value := row.get(column))]
-    days = sorted(moment.date() for moment in moments if moment)
-    return f"{days[0]} to {days[-1]}" if days else ""
 
 
 def shown_path(path: Path, root: Path) -> str:

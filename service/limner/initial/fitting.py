@@ -99,7 +99,7 @@ def large_amount(amounts: Sequence[float]) -> float | None:
     """A round number (1, 2 or 5 and zeros) near the 80th percentile of the amounts above 0; None without any.
 
     >>> large_amount([5, 10, 20, 30, 460])
-    50.0
+    20.0
     """
     known = sorted(amount for amount in amounts if amount > 0)
     if not known:

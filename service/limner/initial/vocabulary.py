@@ -14,7 +14,7 @@ from typing import Any, Literal
 import yaml
 
 from limner_profile.mapping.fields import FieldProposal
-from limner_profile.mapping.proposal import Sureness
+from limner_profile.mapping.roles import Sureness
 from limner_profile.mapping.words import folded, has_word, is_chinese
 
 # What may stand before a word without changing what it says: user_city, item_category.
