@@ -68,7 +68,7 @@ def test_files_of_one_shape_are_one_source_and_others_are_not(tmp_path: Path) ->
 def test_what_the_first_file_lacks_the_second_may_have(tmp_path: Path) -> None:
     lay(tmp_path, {"v1.csv": "u,a\nx,\n", "v2.csv": "u,a\ny,1.5\n"})
     (sample,) = read_samples(data_files([tmp_path]))
-    assert (sample.columns["a"], sample.retyped) == ("DOUBLE", {"a"})
+    assert (sample.columns["a"], sample.retyped) == ("DOUBLE", frozenset({"a"}))
 
 
 def test_many_files_are_looked_at_here_and_there(tmp_path: Path) -> None:

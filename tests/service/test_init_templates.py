@@ -143,7 +143,7 @@ def expected(name: str, acts: Acts, user: str) -> dict[str, Any]:
         orders = [float(act["amount"]) for act in acts.of(user, "order", days=365)]
         spend: Counter[str] = Counter()
         for act in acts.of(user, "order", days=365):
-            spend[act["category"]] += round(100 * float(act["amount"]))  # type: ignore[assignment]
+            spend[act["category"]] += round(100 * float(act["amount"]))
         best = max(spend.values(), default=0)
         clear = [category for category, weight in spend.items() if weight == best]
         return {
@@ -195,6 +195,9 @@ def test_a_template_builds_at_once_with_the_right_values(name: str, tmp_path: Pa
     code, out, err = run_main("init", root, "--template", name, "--format", "json")
     assert code == 0, err
     written = json.loads(out)
+    assert list(written) == [
+        "workspace", "template", "tags", "segments", "scenarios", "sources", "events", "off", "notes",
+    ]  # fmt: skip
     assert (written["template"], written["off"]) == (name, [])
     code, out, err = run_main("check", "--dir", root)
     assert (code, out.split(" tags")[0]) == (0, str(written["tags"])), err
