@@ -11,13 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.initial.definition_text import EntryText, entry_at, join_entries, scalar, split_entries, with_events
-from limner.initial.drafts import config_text, draft_sources, propose_zone, shown_path, strangers
+from limner.initial.drafts import (
+    config_text,
+    draft_sources,
+    offer_of,
+    propose_zone,
+    shown_path,
+    strangers,
+    tell_orders_apart,
+)
 from limner.initial.fitting import Offer, fit_template, large_amount
 from limner.initial.template import Template, read_template
 from limner.initial.vocabulary import Match, match_events, match_fields, sensitivity_of
 from limner_profile.mapping.fields import FieldProposal
 from limner_profile.mapping.proposal import propose_mapping
-from limner_profile.mapping.sample import FileSample
+from limner_profile.mapping.sample import FileSample, data_files, read_samples
 
 
 def field(column: str, kind: Any = "category") -> FieldProposal:
@@ -159,7 +167,7 @@ def test_what_has_a_counterpart_is_renamed_and_the_rest_is_off_with_a_reason() -
         {"open": 9, "pay": 3, "other": 1},
         {"open": frozenset(), "pay": frozenset({"amount"}), "other": frozenset()},
         {"age": "number", "shoe_size": "number"},
-        [10, 20, 30, 400],
+        {"pay": [10, 20, 30, 400], "other": [7000]},
     )
     entries, notes = fitted(
         offer, {"login": Match("open"), "order": Match("pay"), "search": Match(None), "view": Match(None)}
@@ -185,6 +193,23 @@ def test_a_field_must_stand_beside_the_event_that_is_asked_for() -> None:
     )
     assert entries["taste"].off == "no column like 'category' stands beside see"
     assert entries["spend"].off == "no column like 'amount' stands beside pay"
+
+
+def test_the_lines_of_orders_tell_what_the_orders_do_not() -> None:
+    offer = Offer(
+        {"order": 9, "order_line": 30},
+        {"order": frozenset({"amount"}), "order_line": frozenset({"amount", "category"})},
+    )
+    template = Template(
+        "t",
+        "",
+        {
+            "tags/t.yaml": "n:\n  kind: count\n  event: order\ntaste:\n  kind: preference\n  event: order\n  by: category\n"
+        },
+        {},
+    )
+    found = fit_template(template, offer, {"order": Match("order")})
+    assert [entry.content["event"] for entry in found.files["tags/t.yaml"]] == ["order", "order_line"]
 
 
 def test_any_act_is_a_sign_of_life_where_no_better_one_is_known() -> None:
@@ -273,6 +298,47 @@ def test_users_that_no_table_of_users_knows_are_told() -> None:
     assert strangers(drafted(people(), acts("a.csv"))) == []
     (line,) = strangers(drafted(people(prefix="q"), acts("a.csv")))
     assert line.startswith("no user of a.csv occurs in people")
+
+
+def orders(label: str, lines: int, start: int = 0) -> FileSample:
+    """A file of 40 orders with so many lines each, from an hour of its own on."""
+    rows: list[dict[str, str | None]] = [
+        {
+            "order_id": f"o{n}",
+            "user": f"p{n % 20}",
+            "time": f"2025-01-{1 + n // 20:02} {start + n % 20 // 2:02}:{line and 0:02}",
+            "total": f"{n}.5",
+            "item": f"i{line}",
+        }
+        for n in range(40)
+        for line in range(lines)
+    ]
+    kinds = {"order_id": "VARCHAR", "user": "VARCHAR", "time": "TIMESTAMP", "total": "DOUBLE", "item": "VARCHAR"}
+    return sample(label, kinds, rows)
+
+
+def test_orders_that_are_told_twice_count_once() -> None:
+    drafts, notes = tell_orders_apart(drafted(orders("items.csv", 3), orders("orders.csv", 1)))
+    assert {draft.name: draft.proposal.event_name for draft in drafts} == {"items": "order_line", "orders": None}
+    assert "orders.csv and items.csv tell of the same orders" in notes[0]
+    apart, notes = tell_orders_apart(drafted(orders("web.csv", 1), orders("store.csv", 1, start=12)))
+    assert [draft.proposal.event_name for draft in apart] == [None, None]
+    assert "web.csv and store.csv all count as orders" in notes[0]
+    alike, _ = tell_orders_apart(drafted(orders("orders.csv", 1), orders("copy.csv", 1)))
+    assert [draft.proposal.event_name for draft in alike] == [None, "copy_order"]
+
+
+def test_amounts_are_told_by_event_and_events_counted_in_whole_files(tmp_path: Path) -> None:
+    rows = "".join(
+        f"u{n % 9},2025-01-{1 + n % 9:02},{'pay' if n % 3 else 'view'},{n if n % 3 else ''}\n" for n in range(30)
+    )
+    (tmp_path / "log.csv").write_text("user_id,time,event,amount\n" + rows, encoding="utf-8")
+    (tmp_path / "people.csv").write_text("id,sex\n" + "".join(f"u{n},f\n" for n in range(30)), encoding="utf-8")
+    offer = offer_of(drafted(*read_samples(data_files([tmp_path]))))
+    assert offer.counts == {"pay": 20, "view": 10}
+    assert offer.events == {"pay": frozenset({"amount"}), "view": frozenset()}
+    assert offer.attributes == {"gender": "category"}
+    assert offer.amounts == {"pay": [float(n) for n in range(30) if n % 3]}
 
 
 def test_the_configuration_is_yaml_with_the_doubts_in_comments() -> None:

@@ -113,7 +113,15 @@ def _fitted(
     progress: TerminalProgress,
 ) -> dict[str, Any]:
     from limner.initial import dialogue
-    from limner.initial.drafts import Zone, config_text, draft_sources, offer_of, propose_zone, strangers
+    from limner.initial.drafts import (
+        Zone,
+        config_text,
+        draft_sources,
+        offer_of,
+        propose_zone,
+        strangers,
+        tell_orders_apart,
+    )
     from limner.initial.fitting import fit_template, wanted_events, wanted_fields
     from limner.initial.vocabulary import match_events
     from limner.initial.writing import settle, texts_of, write_new
@@ -121,7 +129,7 @@ def _fitted(
     found = _mappings(data, asking, progress)
     if not asking and not yes:
         progress.warn("there is no terminal to ask at: every proposal is taken")
-    drafts = draft_sources(found, *wanted_fields(template))
+    drafts, doubts = tell_orders_apart(draft_sources(found, *wanted_fields(template)))
     zone = Zone(timezone, "sure", "as you said") if timezone else propose_zone(drafts)
     if asking and not timezone:
         zone = dialogue.ask_zone(zone, progress.console)
@@ -134,7 +142,7 @@ def _fitted(
     if asking and offer.counts:
         matches = dialogue.review_events(matches, offer.counts, progress.console)
     fitted = fit_template(template, offer, matches)
-    notes = [*fitted.notes, *strangers(drafts), *_event_notes(matches)]
+    notes = [*doubts, *fitted.notes, *strangers(drafts), *_event_notes(matches)]
     definitions = {
         path: tuple(_replaced(entry, _in_currency(entry.text, currency)) for entry in entries)
         for path, entries in fitted.files.items()

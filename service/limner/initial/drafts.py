@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from limner.initial.definition_text import scalar
-from limner.initial.fitting import Offer
+from limner.initial.fitting import LINES, Offer
 from limner.initial.vocabulary import match_fields
 from limner_profile.mapping.fields import FieldProposal
 from limner_profile.mapping.proposal import MappingProposal, name_after
 from limner_profile.mapping.roles import Sureness
 from limner_profile.mapping.sample import SAMPLE_ROWS, FileSample, value_counts
+from limner_profile.mapping.times import parse_time
 from limner_profile.mapping.words import is_chinese
 from limner_profile.sources import FieldType
 
@@ -29,6 +31,10 @@ _ZONES: Mapping[frozenset[str], str] = {
     frozenset({"-05:00", "-04:00"}): "America/New_York",
     frozenset({"-08:00", "-07:00"}): "America/Los_Angeles",
 }
+
+
+# Of two files of orders with so many acts in common, both tell of the same ones.
+_SAME_ORDERS = 0.2
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def offer_of(drafts: Sequence[Draft]) -> Offer:
     counts: dict[str, int] = {}
     events: dict[str, frozenset[str]] = {}
     attributes: dict[str, FieldType] = {}
-    amounts: list[float] = []
+    amounts: dict[str, list[float]] = {}
     for draft in drafts:
         proposal, sample = draft.proposal, draft.sample
         if proposal.type == "users":
@@ -128,11 +134,11 @@ def offer_of(drafts: Sequence[Draft]) -> Offer:
             # In a file of many events the amount belongs to those that ever have one.
             counts[name] = counts.get(name, 0) + count
             events[name] = events.get(name, frozenset()) | fields | ({"amount"} if paid else frozenset())
-        amounts += [
-            number
-            for row in sample.rows
-            if amount and (number := _number(row.get(amount), proposal.decimal_comma)) is not None
-        ]
+        for row in sample.rows if amount else ():
+            number = _number(row.get(amount or ""), proposal.decimal_comma)
+            called = row.get(column) if column else _one_name(proposal)
+            if number is not None and called:
+                amounts.setdefault(called, []).append(number)
     return Offer(counts, events, attributes, amounts)
 
 
@@ -153,6 +159,50 @@ def strangers(drafts: Sequence[Draft]) -> list[str]:
                 f"no user of {draft.sample.label} occurs in {' or '.join(known)}: are these the same kind of id?"
             )
     return lines
+
+
+def tell_orders_apart(drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
+    """The drafts, in which files that tell of the same orders (baskets and their lines) no longer share the event `order`.
+
+    The file in which an order is told once keeps it; with a line for each that is renamed, and each pair that is not.
+    """
+    kept: list[Draft] = []
+    renamed: dict[str, Draft] = {}
+    lines: list[str] = []
+    orders = [draft for draft in drafts if draft.proposal.type == "orders" and not draft.proposal.event_name]
+    for draft in sorted(orders, key=lambda draft: (draft.proposal.keep_duplicates, -_oneness(draft))):
+        same = next((other for other in kept if _overlap(draft, other) >= _SAME_ORDERS), None)
+        if same is None:
+            kept.append(draft)
+            continue
+        name = LINES["order"] if draft.proposal.keep_duplicates else f"{draft.name}_order"
+        changed = replace(draft.proposal, event_name=name, event_name_sure="?")
+        renamed[draft.name] = replace(draft, proposal=changed)
+        lines.append(
+            f"? {same.sample.label} and {draft.sample.label} tell of the same orders: those of the second are called {name!r}, "
+            "so that nothing counts twice"
+        )
+    if len(kept) > 1:
+        lines.append(f"? the rows of {' and '.join(draft.sample.label for draft in kept)} all count as orders")
+    return [renamed.get(draft.name, draft) for draft in drafts], lines
+
+
+def _oneness(draft: Draft) -> float:
+    return len(_moments(draft)) / len(draft.sample.rows)
+
+
+def _overlap(one: Draft, other: Draft) -> float:
+    """The share of the acts of the smaller sample that are in the other one, too."""
+    first, second = _moments(one), _moments(other)
+    return len(first & second) / max(1, min(len(first), len(second)))
+
+
+def _moments(draft: Draft) -> set[tuple[str, datetime]]:
+    user, time = draft.proposal.column("user"), draft.proposal.column("time")
+    assert user
+    assert time
+    read = ((row.get(user), parse_time(row.get(time) or "", draft.proposal.time_format)) for row in draft.sample.rows)
+    return {(who, moment) for who, moment in read if who and moment}
 
 
 def shown_path(path: Path, root: Path) -> str:
@@ -191,9 +241,8 @@ def _source_lines(draft: Draft, root: Path | None) -> list[str]:
         if chosen.column:
             lines.append(f"    {role}: {scalar(chosen.column)}" + _said(chosen.sure, chosen.why))
     if proposal.event_name:
-        lines.append(
-            f"    event_name: {scalar(proposal.event_name)}" + _said(proposal.event_name_sure, "after the file")
-        )
+        named = "after the file" if proposal.type == "events" else "so that it does not count twice beside another file"
+        lines.append(f"    event_name: {scalar(proposal.event_name)}" + _said(proposal.event_name_sure, named))
     if proposal.time_format:
         lines.append(f"    time_format: {scalar(proposal.time_format)}")
     if proposal.decimal_comma:

@@ -19,12 +19,14 @@ from limner_profile.sources import FieldType
 # More own events and attributes than these would be a list, and no portrait.
 _MOST_EVENTS, _MOST_ATTRIBUTES = 8, 15
 _MOST_IN_A_LIST = 20
+# Where the lines of orders stand in a file of their own, they know what the orders do not.
+LINES: Mapping[str, str] = {"order": "order_line"}
 OWN_FILE = "tags/your_data.yaml"
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What the data offer: event names with how often they occur, what each event has, attributes, and amounts of orders.
+    """What the data offer: event names with how often they occur, what each event has, attributes, and amounts by event.
 
     `events` names each event's fields: the properties, and `amount`.
     """
@@ -32,7 +34,7 @@ class Offer:
     counts: Mapping[str, int] = field(default_factory=dict)
     events: Mapping[str, frozenset[str]] = field(default_factory=dict)
     attributes: Mapping[str, FieldType] = field(default_factory=dict)
-    amounts: Sequence[float] = ()
+    amounts: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def fit_template(template: Template, offer: Offer, matches: Mapping[str, Match])
     notes: list[str] = []
     everything = sorted(offer.counts, key=lambda name: (-offer.counts[name], name))[:_MOST_IN_A_LIST]
     files: dict[str, tuple[EntryText, ...]] = {}
-    large = large_amount(offer.amounts)
+    large = large_amount(offer.amounts.get(names.get("order", ""), ()))
     any_act = False
     for path, text in template.definitions.items():
         entries = []
@@ -128,7 +130,7 @@ def own_entries(
             taken.add(name.casefold())
             words = event.replace("_", " ")
             titles = f"{{en: {scalar(f'{words} in 30 days')}, zh: {scalar(f'近30天{event}次数')}}}"
-            text = f"{name}:\n  kind: count\n  event: {scalar(event)}\n  window: 30d\n  title: {titles}\n  unit: {{en: times, zh: 次}}\n"
+            text = f'{name}:\n  kind: count\n  event: {scalar(event)}\n  window: 30d\n  title: {titles}\n  unit: {{en: "", zh: 次}}\n'
             entries.append(EntryText(name, text))
     for attribute, kind in list(offer.attributes.items()):
         name = field_name(attribute)
@@ -169,12 +171,20 @@ def _fit_entry(
         return replace(entry, off=f"no event in the data is like {events[0]!r}"), False
     fell_back = not found
     found = list(dict.fromkeys(found)) or list(everything)
-    lacking = sorted(
-        name for name in _properties_of(content) if not any(name in offer.events.get(event, ()) for event in found)
-    )
+    lacking = _lacking(content, found, offer)
+    lines = [LINES[event] for event in events if event in LINES]
+    if lacking and not _lacking(content, lines, offer):
+        return with_events(entry, lambda _: lines), False
     if lacking:
         return replace(entry, off=f"no column like {lacking[0]!r} stands beside {' or '.join(found)}"), False
     return with_events(entry, lambda _: found), fell_back
+
+
+def _lacking(content: Mapping[str, Any], events: Sequence[str], offer: Offer) -> list[str]:
+    """The fields that a tag needs and that stand beside none of the events."""
+    return sorted(
+        name for name in _properties_of(content) if not any(name in offer.events.get(event, ()) for event in events)
+    )
 
 
 def _entries(template: Template) -> list[tuple[str, EntryText]]:
