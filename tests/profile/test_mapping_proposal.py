@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from limner_profile.mapping.proposal import MappingProposal, name_after, propose_mapping
 from limner_profile.sources import Source
@@ -294,3 +296,42 @@ def test_no_rows_and_no_columns_are_no_error(type_: str) -> None:
 )
 def test_names_after_files(label: str, name: str) -> None:
     assert name_after(label, single=True) == name
+
+
+def test_codes_are_event_names_where_the_column_says_so() -> None:
+    columns = (user, lambda n: f"i{n % 50}", pick("1", "2", "3", "4"), when("%Y-%m-%d %H"))
+    found = proposed(table("user_id,item_id,behavior_type,time", *columns))
+    assert found.column("event") == "behavior_type"
+    assert proposed(table("user_id,item_id,grade,time", *columns)).column("event") is None
+
+
+CELL = st.one_of(
+    st.none(),
+    st.sampled_from(
+        ["u1", "u2", "2025-01-01", "1.2.2025", "1735689600", "1,5", "3.5", "login", "登录", "true", " ", "1e309", "nan"]
+    ),
+    st.text(max_size=6),
+)
+NAMES = st.one_of(
+    st.sampled_from(
+        ["user_id", "time", "event", "amount", "id", "用户ID", "时间", "order_id", "received_at", "a b", "p.x", "p"]
+    ),
+    st.text(min_size=1, max_size=8),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_any_table_gives_a_proposal_and_a_whole_one_a_source(data: st.DataObject) -> None:
+    names = data.draw(st.lists(NAMES, min_size=1, max_size=6, unique_by=str.casefold))
+    kinds = {
+        name: data.draw(st.sampled_from(["VARCHAR", "DOUBLE", "BIGINT", "DATE", "TIMESTAMP", "BOOLEAN"]))
+        for name in names
+    }
+    rows = data.draw(st.lists(st.fixed_dictionaries(dict.fromkeys(names, CELL)), max_size=25))
+    found = propose_mapping(kinds, rows, data.draw(st.sampled_from(["orders.csv", "users.csv", "x.csv", ""])))
+    used = [*roles(found).values(), *(field.column for field in found.fields), *found.left_out]
+    assert sorted(used) == sorted(names)
+    assert len({field.name for field in found.fields}) == len(found.fields)
+    if not found.missing:
+        as_source(found)

@@ -110,6 +110,7 @@ def test_values_are_counted_in_whole_files(tmp_path: Path) -> None:
     [
         ("u,t\n", "empty-source", "holds no rows"),
         ("", "empty-source", "is empty"),
+        ("1,2268318,pv,1511544070\n1,2333346,buy,1511561733\n", "no-header", "holds values (1, 2268318, 1511544070)"),
         ("用户ID,时间\n1,登录\n".encode("gbk"), "unreadable-file", "is not UTF-8"),
     ],
 )

@@ -36,7 +36,7 @@ def choose_fields(
     out: dict[str, str] = {}
     for column, known in left.items():
         why = _useless(known, of_users)
-        if any(other.startswith(f"{column}.") for other in left):
+        if any(other.startswith(f"{column}.") for other in left) and known.top[:1] and known.top[0].startswith("{"):
             why = "its parts are mapped one by one"
         if why:
             out[column] = why

@@ -120,8 +120,9 @@ def _fits(role: str, known: ColumnFacts, left: Mapping[str, ColumnFacts]) -> boo
         return known.times is not None and known.type != "boolean"
     if role == "event":
         few = known.distinct <= 200 and (known.difference <= 0.5 or known.rows < 20)
-        codes = known.numeric and says_role(known.name, "event") < 0.9
-        return known.type == "category" and few and known.times is None and not codes
+        # Codes of acts (1, 2, 3) are event names only where the column says so outright.
+        codes = not known.decimals and known.distinct <= 50 and says_role(known.name, "event") >= 0.8
+        return few and known.times is None and (codes if known.numeric else known.type == "category")
     if role == "amount":
         number = known.numeric and known.type == "number" and (known.times is None or known.decimals)
         return (number or known.comma) and not known.flags

@@ -19,6 +19,8 @@ from limner_profile.staging import quoted
 
 SAMPLE_ROWS = 10_000
 _FILES = 8
+# A number or a time at the head of a column is no name.
+_VALUE = re.compile(r"[+-]?\d[\d.,:/ T-]*")
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,11 @@ def data_files(given: Sequence[Path]) -> list[Path]:
 def read_samples(files: Sequence[Path]) -> list[FileSample]:
     """The files, those of one shape together: such as visits-2025-01.csv and visits-2025-02.csv with the same columns.
 
-    Raises SourceError for a file that cannot be read, or without rows.
+    Raises SourceError for a file that cannot be read, has no rows, or no names in its first line.
     """
     columns = {file: file_columns(file, str(file)) for file in files}
+    for file, names in columns.items():
+        _check_header(file, list(names))
     groups: dict[tuple[Path, str, tuple[str, ...]], list[Path]] = {}
     for file in files:
         shape = re.sub(r"\d+", "*", file.name)
@@ -168,6 +172,15 @@ def _query(file: Path, columns: Sequence[str], query: str) -> list[tuple[Any, ..
             raise SourceError(
                 Issue("unreadable-file", str(file), f"{file.name} cannot be read: {first}", "is it what its name says?")
             ) from None
+
+
+def _check_header(file: Path, names: Sequence[str]) -> None:
+    """Nothing for columns with names; raises SourceError where the first line of a text file holds values."""
+    values = [name for name in names if _VALUE.fullmatch(name)]
+    if is_csv(file) and 2 * len(values) >= len(names) and len(values) >= 2:
+        hint = "put the names of the columns into the first line, such as user_id,time,event"
+        message = f"the first line of {file.name} holds values ({', '.join(values[:3])}), and no names"
+        raise SourceError(Issue("no-header", str(file), message, hint))
 
 
 def _check_encoding(file: Path) -> None:
