@@ -17,6 +17,7 @@ from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.ingest import read_ingested
 from limner_profile.manifest import Ingested
+from limner_profile.overlaps import parquet_list
 from limner_profile.quality import Breach, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
@@ -107,7 +108,7 @@ def default_as_of(workspace: Workspace, now: datetime) -> datetime:
 
 
 def attach_sources(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-    """Create the temporary views `events` and `users_<source>` over the ingested files.
+    """Create the temporary views `events`, `acted` (users and since when they are known) and `users_<source>` over the ingested files.
 
     Raises RefusedError before ingestion, and where sources or their fields were added since.
     """
@@ -122,7 +123,7 @@ def attach_sources(connection: duckdb.DuckDBPyConnection, workspace: Workspace) 
 
 
 def attach_events(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-    """Create the temporary view `events` over the ingested files; raises RefusedError before ingestion.
+    """Create the temporary views `events` and `acted` over the ingested files; raises RefusedError before ingestion.
 
     A field that was mapped after the ingestion is a column without values.
     """
@@ -137,6 +138,8 @@ def attach_events(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
         ]
         columns = ", ".join(["*", *lacking])
         connection.execute(f"CREATE OR REPLACE TEMP VIEW events AS SELECT {columns} FROM {_files(workspace, events)}")
+        known = parquet_list(workspace.state / file for entry in events for file in entry.known_files)
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW acted AS SELECT user_id, since FROM read_parquet({known})")
 
 
 def attach_files(connection: duckdb.DuckDBPyConnection, workspace: Workspace, catalog: Catalog) -> None:
@@ -148,7 +151,9 @@ def attach_files(connection: duckdb.DuckDBPyConnection, workspace: Workspace, ca
 def _in_use(workspace: Workspace) -> list[Ingested]:
     """What was ingested of the sources that limner.yaml names today; raises RefusedError where nothing was."""
     entries = [entry for entry in read_ingested(workspace) if entry.source in workspace.config.sources]
-    if not entries or not all((workspace.state / file).exists() for entry in entries for file in entry.files):
+    if not entries or not all(
+        (workspace.state / path).exists() for entry in entries for path in (*entry.files, *entry.known_files)
+    ):
         raise RefusedError(
             Issue("not-ingested", str(workspace.root), "no data has been ingested yet", "run 'limner sync' first")
         )
@@ -173,10 +178,7 @@ def _check_mapped(connection: duckdb.DuckDBPyConnection, workspace: Workspace, i
 
 
 def _files(workspace: Workspace, entries: Sequence[Ingested]) -> str:
-    paths = ", ".join(
-        "'" + str(workspace.state / file).replace("'", "''") + "'" for entry in entries for file in entry.files
-    )
-    return f"read_parquet([{paths}], union_by_name = true)"
+    return f"read_parquet({parquet_list(workspace.state / file for entry in entries for file in entry.files)}, union_by_name = true)"
 
 
 def event_names(workspace: Workspace) -> set[str]:
@@ -199,6 +201,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     A tag of the catalog without a definition (a score) becomes an empty column, filled by whoever computes it.
     """
     connection = writer.connection
+    connection.execute("SET memory_limit = ?", [workspace.settings.memory])
     attach_sources(connection, workspace)
     attach_files(connection, workspace, catalog)
     with writer.run("profiles", f"{len(catalog.computed)} tags") as count:
@@ -209,9 +212,13 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
         columns = "".join(
             f", {_typed(name, catalog[name].type, tag.whole_numbers)}" for name, tag in catalog.computed.items()
         )
+        # Every join is written with the users on the left and few columns on the right, which is what the hash table is made of. The
+        # optimiser cannot know that each side has one row a user, and would turn some round, for a sixth more time.
+        connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
         connection.execute(
             f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query}) ORDER BY user_id"
         )
+        connection.execute("RESET disabled_optimizers")
         count.rows = int(connection.execute("SELECT count(*) FROM profiles").fetchall()[0][0])
     if count.rows == 0:
         raise RefusedError(
@@ -298,13 +305,9 @@ def refresh_tag_statistics(connection: duckdb.DuckDBPyConnection, name: str) -> 
 
 
 def _write_rejects(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-    files = ", ".join(
-        "'" + str(workspace.state / file).replace("'", "''") + "'"
-        for entry in read_ingested(workspace)
-        for file in entry.rejects_files
-    )
+    files = parquet_list(workspace.state / file for entry in read_ingested(workspace) for file in entry.rejects_files)
     REJECTS_TABLE.create(connection, replace=True)
-    connection.execute(f"INSERT INTO rejects SELECT * FROM read_parquet([{files}])")
+    connection.execute(f"INSERT INTO rejects SELECT * FROM read_parquet({files})")
 
 
 def _write_sources(writer: SnapshotWriter, workspace: Workspace) -> None:

@@ -16,13 +16,13 @@ import duckdb
 from limner_profile.disk import writing
 from limner_profile.errors import Issue, SourceError
 from limner_profile.manifest import Ingested, Part, read_manifest, write_manifest
-from limner_profile.overlaps import copy_to, distinct_rows, parquet_list, trim
+from limner_profile.overlaps import copy_to, distinct_rows, parquet_list, trim, write_known
 from limner_profile.sources import Source
 from limner_profile.staging import IN_MEMORY, StagedField, quoted, stage, text_of
 from limner_profile.sync_plan import SourcePlan, plan_source
 from limner_profile.workspace import Workspace
 
-_FOLDERS = ("events", "users", "rejects")
+_FOLDERS = ("events", "known", "users", "rejects")
 
 
 def ingest(
@@ -134,6 +134,7 @@ def _ingest_files(workspace: Workspace, plan: SourcePlan, old: Ingested | None) 
 def _prepare(con: duckdb.DuckDBPyConnection, workspace: Workspace, source: Source) -> None:
     con.execute(f"SET TimeZone = '{source.timezone or workspace.config.timezone}'")
     con.execute("SET threads = 2")
+    con.execute("SET memory_limit = ?", [workspace.settings.memory])
     con.execute("SET temp_directory = ?", [str(workspace.state / "tmp")])
 
 
@@ -151,7 +152,10 @@ def write_part(
     stage(con, name, source, piece, fields)
     kept = distinct_rows(con, source)
     folder = "users" if source.type == "users" else "events"
-    order = "user_id" if source.type == "users" else "user_id, time"
+    # By name first: what is made from some events reads their rows only.
+    order = (
+        "user_id" if source.type == "users" else "user_id, time" if source.constant_event else "event, user_id, time"
+    )
     target, rejects = f"{folder}/{name}-{fingerprint}.parquet", f"rejects/{name}-{fingerprint}.parquet"
     selected = ", ".join(quoted(field.name) for field in fields)
     span = (None, None)
@@ -161,6 +165,8 @@ def write_part(
         span = con.execute(f"SELECT min(time), max(time) FROM {kept}").fetchall()[0]
     copy_to(con, f"SELECT {selected} FROM {kept} ORDER BY {order}, _row", state / target)
     copy_to(con, "SELECT * FROM rejected ORDER BY line", state / rejects)
+    if source.type != "users":
+        write_known(con, source, kept, state, target)
     staged, rows, rejected = (_one(con, f"SELECT count(*) FROM {table}") for table in ("staged", kept, "rejected"))
     first, last = (instant.isoformat() if instant else None for instant in span)
     return Part(origin, fingerprint, target, rejects, rows, staged - rows, rejected, first, last)

@@ -15,7 +15,8 @@ from limner_profile.builder import attach_events
 from limner_profile.catalog import Catalog
 from limner_profile.errors import Issue, UnknownNameError, did_you_mean
 from limner_profile.snapshots import Snapshot
-from limner_profile.tags.base import EventTag, Scope
+from limner_profile.tags.base import EventTag
+from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Workspace
 
 
@@ -85,7 +86,7 @@ def read_origins(workspace: Workspace, catalog: Catalog, user: str, as_of: datet
     scope = Scope(as_of.astimezone(UTC), workspace.timezone, schema)
     for name, tag in catalog.computed.items():
         if isinstance(tag, EventTag):
-            counted[name] = scope.acts(tag.events, tag.where, tag.window).sql(dialect="duckdb")
+            counted[name] = scope.acts(tag.events, tag.where, tag.window).condition().sql(dialect="duckdb")
         else:
             source = schema.attribute_source.get(str(getattr(tag, "attribute", "")))
             origins[name] = ValueOrigin(None, (source,) if source else ())

@@ -49,6 +49,8 @@ class Settings(Definition):
     """How many snapshots are kept; older ones are deleted after a build."""
     currency: str = ""
     """The currency of amounts, for titles."""
+    memory: str = Field(default="3GB", pattern=r"^[1-9][0-9]*(MB|GB)$")
+    """How much memory ingestion and building may take, as 3GB; what does not fit is written to .limner/tmp meanwhile."""
 
 
 class WorkspaceConfig(Definition):
