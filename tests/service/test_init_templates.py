@@ -251,6 +251,7 @@ def test_no_file_is_overwritten_and_nothing_is_half_written(tmp_path: Path, run_
         ([], "no-template", "membership"),
         (["--template", "app", "--lang", "de"], "bad-value", "en or zh"),
         (["--template", "app", "--timezone", "Asia/Shangai"], "bad-value", "Asia/Shanghai"),
+        (["--template", "app", "--currency", "E: {R"], "bad-value", "EUR"),
         (["--template", "app", "--data", "nowhere.csv"], "missing-file", "exist"),
         (["--template", "app", "--format", "xml"], "bad-value", "table"),
     ],
@@ -261,3 +262,58 @@ def test_wrong_options_are_named(tmp_path: Path, run_main: Run, options: list[st
     assert f"[{code}]" in err
     assert hint in err
     assert not (tmp_path / "x").exists()
+
+
+ROLE_NAMES = {
+    "zh": {"user_id": "会员编号", "time": "发生时间", "event": "行为", "amount": "金额", "order_id": "订单号", "registered_at": "注册时间"},
+    "en": {"user_id": "CustomerID", "time": "Event Time", "event": "Action", "amount": "Total Amount", "order_id": "OrderNo",
+           "registered_at": "SignupDate"},
+}  # fmt: skip
+
+
+def renamed(template: Template, folder: Path, language: str) -> None:
+    """Write the example data of a template under other names for columns and events: the last, or the second, of each that is known."""
+    properties, attributes = wanted_fields(template)
+    place = {"zh": -1, "en": 1}[language]
+    columns = dict(ROLE_NAMES[language])
+    for kind, wanted in (("properties", properties), ("attributes", attributes)):
+        columns |= {name: vocabulary()[kind][name]["names"][place] for name in wanted}
+    events = {event: vocabulary()["events"][event][place] for event in wanted_events(template)}
+    assert len(set(columns.values())) == len(columns)
+    for path, text in template.data.items():
+        rows = list(csv.DictReader(io.StringIO(text)))
+        with (folder / path.split("/")[1]).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter=";")
+            writer.writerow([columns.get(name, name) for name in rows[0]])
+            writer.writerows(
+                [
+                    [events.get(value, value) if name == "event" else value for name, value in row.items()]
+                    for row in rows
+                ]
+            )
+
+
+@pytest.mark.parametrize(
+    ("name", "language"), [*((name, "zh") for name in TEMPLATES), ("retail", "en"), ("game", "en")]
+)
+def test_the_same_data_under_other_names_give_the_same_profiles(
+    name: str, language: str, tmp_path: Path, run_main: Run
+) -> None:
+    (tmp_path / "data").mkdir()
+    renamed(read_template(name), tmp_path / "data", language)
+    options = ("--data", tmp_path / "data", "--yes", "--timezone", "Asia/Shanghai", "--format", "json")
+    code, out, err = run_main("init", tmp_path / "fitted", "--template", name, *options)
+    assert code == 0, err
+    assert json.loads(out)["off"] == []
+    assert run_main("init", tmp_path / "ready", "--template", name)[0] == 0
+    profiles = {}
+    for workspace in ("ready", "fitted"):
+        code, _, err = run_main("build", "--dir", tmp_path / workspace)
+        assert code == 0, err
+        query = "select * from profiles order by user_id"
+        profiles[workspace] = json.loads(run_main("sql", query, "--dir", tmp_path / workspace, "--format", "json")[1])
+    # What counts as a large purchase is fitted to the amounts.
+    compared = [tag for tag in profiles["ready"][0] if not tag.startswith("large_")]
+    assert len(compared) > 34
+    for ready, fitted in zip(profiles["ready"], profiles["fitted"], strict=True):
+        assert {tag: fitted[tag] for tag in compared} == {tag: ready[tag] for tag in compared}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,13 +13,7 @@ import typer
 from limner.commands.options import Style, style_of
 
 if TYPE_CHECKING:
-    from limner.initial.drafts import Draft, Zone
-    from limner.initial.template import Template
-    from limner.initial.vocabulary import Match
     from limner.output import Format
-    from limner.progress import TerminalProgress
-    from limner_profile.mapping.proposal import MappingProposal
-    from limner_profile.mapping.sample import FileSample
 
 
 def init(
@@ -43,6 +38,7 @@ def init(
     style: Style = "table",
 ) -> None:
     """Begin a workspace: ready tags, segments and scenarios for a business, fitted to the columns and events of your own files."""
+    from limner.initial.beginning import Wishes, begin
     from limner.initial.dialogue import choose
     from limner.initial.template import TEMPLATES, read_template
     from limner.initial.writing import check_free
@@ -54,6 +50,8 @@ def init(
         raise UserError(Issue("bad-value", "--lang", f"unknown language {language!r}", "en or zh"))
     if timezone is not None:
         _check_timezone(timezone)
+    if currency is not None and not re.fullmatch(r"[^\W\d_]{1,12}", currency):
+        raise UserError(Issue("bad-value", "--currency", f"{currency!r} is no currency", "a code such as EUR"))
     check_free(directory)
     progress = TerminalProgress()
     asking = not yes and at_terminal()
@@ -64,171 +62,16 @@ def init(
             progress.console.print(f"  {name}: {words}", highlight=False)
         template = choose("Which template", list(TEMPLATES), "app", progress.console)
     ready = read_template(template)
-    if data:
-        summary = _fitted(directory, ready, data, asking, yes, timezone, currency or "", language, progress)
-    else:
-        summary = _with_examples(directory, ready, timezone, currency, language)
+    if data and not asking and not yes:
+        progress.warn("there is no terminal to ask at: every proposal is taken")
+    wishes = Wishes(data or (), asking, timezone, currency or "", language)
+    summary = begin(directory, ready, wishes, progress)
     _say(summary, chosen, directory)
 
 
 def at_terminal() -> bool:
     """Whether somebody sits there to be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _with_examples(
-    directory: Path, template: Template, timezone: str | None, currency: str | None, language: str
-) -> dict[str, Any]:
-    from limner.initial.definition_text import split_entries
-    from limner.initial.writing import write_new
-
-    config = template.config.replace("language: en", f"language: {language}")
-    if timezone:
-        config = config.replace("timezone: Asia/Shanghai", f"timezone: {timezone}")
-    definitions = dict(template.definitions)
-    if currency:
-        config = config.replace("currency: CNY", f"currency: {currency}")
-        definitions = {path: _in_currency(text, currency) for path, text in definitions.items()}
-    write_new(directory, {"limner.yaml": config, **definitions, **template.data})
-    entries = {path: split_entries(text) for path, text in definitions.items()}
-    sources = [{"source": path.split("/")[1].removesuffix(".csv"), "path": path} for path in template.data]
-    return {
-        **_counted(directory, template, entries),
-        "sources": sources,
-        "events": {},
-        "off": [],
-        "notes": ["the data are made up: put your own in their place"],
-    }
-
-
-def _fitted(
-    directory: Path,
-    template: Template,
-    data: Sequence[Path],
-    asking: bool,
-    yes: bool,
-    timezone: str | None,
-    currency: str,
-    language: str,
-    progress: TerminalProgress,
-) -> dict[str, Any]:
-    from limner.initial import dialogue
-    from limner.initial.drafts import (
-        Zone,
-        config_text,
-        draft_sources,
-        offer_of,
-        propose_zone,
-        strangers,
-        tell_orders_apart,
-    )
-    from limner.initial.fitting import fit_template, wanted_events, wanted_fields
-    from limner.initial.vocabulary import match_events
-    from limner.initial.writing import settle, texts_of, write_new
-
-    found = _mappings(data, asking, progress)
-    if not asking and not yes:
-        progress.warn("there is no terminal to ask at: every proposal is taken")
-    drafts, doubts = tell_orders_apart(draft_sources(found, *wanted_fields(template)))
-    zone = Zone(timezone, "sure", "as you said") if timezone else propose_zone(drafts)
-    if asking and not timezone:
-        zone = dialogue.ask_zone(zone, progress.console)
-    elif zone.sure == "?":
-        progress.warn(f"? time zone {zone.name}: {zone.why}; --timezone says otherwise")
-    with progress.step("look at the events") as step:
-        step.describe("count the events")
-        offer = offer_of(drafts)
-    matches = match_events(wanted_events(template), offer.counts)
-    if asking and offer.counts:
-        matches = dialogue.review_events(matches, offer.counts, progress.console)
-    fitted = fit_template(template, offer, matches)
-    notes = [*doubts, *fitted.notes, *strangers(drafts), *_event_notes(matches)]
-    definitions = {
-        path: tuple(_replaced(entry, _in_currency(entry.text, currency)) for entry in entries)
-        for path, entries in fitted.files.items()
-    }
-    name, title = directory.resolve().name or template.name, template.title
-    with progress.step("check the definitions"):
-        absolute = config_text(name, title, zone, drafts, None, language, currency)
-        files = settle(absolute, type(fitted)(definitions, fitted.notes))
-    write_new(
-        directory,
-        {"limner.yaml": config_text(name, title, zone, drafts, directory, language, currency), **texts_of(files)},
-    )
-    for note in notes:
-        progress.warn(note)
-    off = [
-        {"name": entry.name, "file": path, "why": entry.off}
-        for path, entries in files.items()
-        for entry in entries
-        if entry.off
-    ]
-    events = {event: match.name for event, match in matches.items()}
-    return {
-        **_counted(directory, template, files),
-        "sources": [_source_row(draft, zone) for draft in drafts],
-        "events": events,
-        "off": off,
-        "notes": notes,
-    }
-
-
-def _mappings(
-    data: Sequence[Path], asking: bool, progress: TerminalProgress
-) -> list[tuple[FileSample, MappingProposal]]:
-    """The files with their mappings: proposed, and reviewed where somebody can be asked."""
-    from limner.initial import dialogue
-    from limner_profile.errors import Issue, SourceError
-    from limner_profile.mapping.proposal import propose_mapping
-    from limner_profile.mapping.sample import data_files, read_samples
-
-    named = {path.resolve() for path in data if path.is_file()}
-    with progress.step("look at the files"):
-        samples = read_samples(data_files(data))
-        proposals = [propose_mapping(sample.columns, sample.rows, sample.label) for sample in samples]
-    found: list[tuple[FileSample, MappingProposal]] = []
-    faults: list[Issue] = []
-    for sample, proposed in zip(samples, proposals, strict=True):
-        proposal = dialogue.review_mapping(sample, proposed, progress.console) if asking else proposed
-        if proposal is None:
-            continue
-        issue = _fault(sample, proposal)
-        if issue is None:
-            found.append((sample, proposal))
-        elif any(file.resolve() in named for file in sample.files):
-            raise SourceError(issue)
-        else:
-            faults.append(issue)
-            progress.warn(f"{sample.label} is left out: {issue.message}")
-            continue
-        if not asking:
-            for line in proposal.unsure:
-                progress.warn(f"? {sample.label}: {line}")
-            for note in proposal.notes:
-                progress.warn(f"{sample.label}: {note}")
-    if not found:
-        raise SourceError(
-            faults or [Issue("no-source", "", "no file is left to make a source of", "take at least one of them")]
-        )
-    return found
-
-
-def _fault(sample: FileSample, proposal: MappingProposal) -> Any:
-    """The issue of a file that lacks a column for what it cannot do without, or None."""
-    from limner_profile.errors import Issue
-
-    if not proposal.missing:
-        return None
-    role = proposal.missing[0]
-    where, rivals = str(sample.path), proposal.roles[role].rivals
-    listed = f"its columns: {', '.join(sample.columns)}"
-    hint = f"{listed}\nrun it at a terminal without --yes to say which, or rename the column"
-    which = f"; it may be {' or '.join(rivals)}" if rivals else ""
-    if role == "user":
-        return Issue("no-user-column", where, f"no column says which user{which}", hint)
-    if role == "time":
-        return Issue("no-time-column", where, f"no column says when it happened{which}", hint)
-    return Issue("no-amount-column", where, f"no column says the amount{which}", hint)
 
 
 def _check_timezone(name: str) -> None:
@@ -240,54 +83,6 @@ def _check_timezone(name: str) -> None:
     except ValueError as error:
         message, _, hint = str(error).partition(" | ")
         raise UserError(Issue("bad-value", "--timezone", message, hint)) from None
-
-
-def _event_notes(matches: Mapping[str, Match]) -> list[str]:
-    return [
-        f"? {match.name} is taken for the template's {event!r}; as like it: {', '.join(match.others)}"
-        for event, match in matches.items()
-        if match.name and match.sure == "?"
-    ]
-
-
-_MONEY = "{en: CNY, zh: 元}"
-_CURRENCIES = {"CNY": "元", "EUR": "欧元", "USD": "美元", "GBP": "英镑", "JPY": "日元", "HKD": "港元", "TWD": "新台币"}
-
-
-def _in_currency(text: str, currency: str) -> str:
-    """The text with the unit of money in this currency; without one, the unit says that it is the data's own."""
-    unit = (
-        f"{{en: {currency}, zh: {_CURRENCIES.get(currency, currency)}}}"
-        if currency
-        else "{en: units of money, zh: 货币单位}"
-    )
-    return text.replace(_MONEY, unit)
-
-
-def _replaced(entry: Any, text: str) -> Any:
-    from dataclasses import replace
-
-    return replace(entry, text=text)
-
-
-def _counted(directory: Path, template: Template, files: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    kinds = ("tags", "segments", "scenarios")
-    counts = {
-        kind: sum(
-            bool(entry.name) and not entry.off
-            for path, entries in files.items()
-            if path.startswith(f"{kind}/")
-            for entry in entries
-        )
-        for kind in kinds
-    }
-    return {"workspace": str(directory), "template": template.name, **counts}
-
-
-def _source_row(draft: Draft, zone: Zone) -> dict[str, Any]:
-    proposal = draft.proposal
-    roles = {role: chosen.column for role, chosen in proposal.roles.items() if chosen.column}
-    return {"source": draft.name, "type": proposal.type, "path": str(draft.sample.path), **roles, "timezone": zone.name}
 
 
 def _say(summary: Mapping[str, Any], style: Format, directory: Path) -> None:
@@ -315,7 +110,10 @@ def _say(summary: Mapping[str, Any], style: Format, directory: Path) -> None:
         }
         for row in summary["sources"]
     ]
-    if summary["events"]:
+    if not summary["events"]:
+        for note in summary["notes"]:
+            output.print(note, markup=False)
+    else:
         print_rows(rows, style)
         output.print()
         print_rows(
