@@ -170,3 +170,19 @@ def test_decimal_commas(tmp_path: Path) -> None:
     ]
     # A point that parts no thousands is no number, rather than one a hundred times as great.
     assert rejects == [("12.50", "bad-number"), ("1,2,3", "bad-number"), ("1.23,4", "bad-number")]
+
+
+def test_files_at_fault_are_left_out_where_somebody_is_told(tmp_path: Path) -> None:
+    lay(tmp_path, {"a.csv": "u,t\nx,1\n", "b.csv": "", "c.csv": "u\n", "d.parquet": "nonsense"})
+    told: dict[str, str] = {}
+    samples = read_samples(data_files([tmp_path]), lambda file, error: told.update({file.name: error.code}))
+    assert [sample.label for sample in samples] == ["a.csv"]
+    assert told == {"b.csv": "empty-source", "c.csv": "empty-source", "d.parquet": "unreadable-file"}
+    with pytest.raises(SourceError):
+        read_samples(data_files([tmp_path]))
+
+
+def test_the_order_of_columns_makes_no_other_shape(tmp_path: Path) -> None:
+    lay(tmp_path, {"v1.csv": "u,t\nx,1\n", "v2.csv": "t,u\n2,y\n"})
+    (sample,) = read_samples(data_files([tmp_path]))
+    assert sample.rows == [{"u": "x", "t": "1"}, {"u": "y", "t": "2"}]

@@ -52,7 +52,10 @@ def test_a_chinese_shop_from_two_files(tmp_path: Path, run_main: Run) -> None:
     (tmp_path / "data" / "订单_2025.csv").write_text(ORDERS, encoding="utf-8")
     (tmp_path / "data" / "readme.txt").write_text("made on Monday\nby Bob\n", encoding="utf-8")
     root = tmp_path / "shop"
+    (tmp_path / "data" / "old.csv").write_bytes("用户ID,时间\n1,登录\n".encode("gbk"))
     summary, err = begun(root, run_main, "--template", "retail", "--data", tmp_path / "data", "--currency", "CNY")
+    assert "old.csv is left out: old.csv is not UTF-8" in err
+    assert [source["unsure"] for source in summary["sources"]] == [[], []]
     assert summary["events"]["order"] == "order"
     assert {row["name"]: row["why"] for row in summary["off"]} == {
         "view_count_30d": "no event in the data is like 'view'",

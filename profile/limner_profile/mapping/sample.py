@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,18 +73,32 @@ def data_files(given: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
-def read_samples(files: Sequence[Path]) -> list[FileSample]:
+def read_samples(
+    files: Sequence[Path], on_fault: Callable[[Path, SourceError], None] | None = None
+) -> list[FileSample]:
     """The files, those of one shape together: such as visits-2025-01.csv and visits-2025-02.csv with the same columns.
 
-    Raises SourceError for a file that cannot be read, has no rows, or no names in its first line.
+    Raises SourceError for a file that cannot be read, has no rows, or no names in its first line; with `on_fault` that is
+    called instead, and the file left out.
     """
-    columns = {file: file_columns(file, str(file)) for file in files}
-    for file, names in columns.items():
-        _check_header(file, list(names))
+    columns: dict[Path, dict[str, str]] = {}
+    rows: dict[Path, list[dict[str, str | None]]] = {}
     groups: dict[tuple[Path, str, tuple[str, ...]], list[Path]] = {}
+    # A year of daily files is not kept in memory ten thousand rows each.
+    limit = min(SAMPLE_ROWS, max(SAMPLE_ROWS * _FILES // max(1, len(files)), SAMPLE_ROWS // 20))
     for file in files:
+        try:
+            columns[file] = file_columns(file, str(file))
+            _check_header(file, list(columns[file]))
+            rows[file] = sample_rows(file, list(columns[file]), limit)
+            _check_rows(file, len(rows[file]))
+        except SourceError as error:
+            if on_fault is None:
+                raise
+            on_fault(file, error)
+            continue
         shape = re.sub(r"\d+", "*", file.name)
-        groups.setdefault((file.parent, shape, tuple(columns[file])), []).append(file)
+        groups.setdefault((file.parent, shape, tuple(sorted(columns[file]))), []).append(file)
     samples = []
     for (folder, shape, _), group in groups.items():
         pattern = re.sub(r"\*([-_.]?\*)+", "*", shape)
@@ -93,18 +107,11 @@ def read_samples(files: Sequence[Path]) -> list[FileSample]:
         for part in [group] if whole else [[file] for file in group]:
             # Some from each of a few files, since what the first month lacks the second may have.
             looked = part[:: -(-len(part) // _FILES)]
-            taken = [sample_rows(file, list(columns[file]), SAMPLE_ROWS // len(looked)) for file in looked]
-            rows = [row for found in taken for row in found]
+            taken = [rows[file][: SAMPLE_ROWS // len(looked)] for file in looked]
             merged = _merged([columns[file] for file in looked], taken)
-            if not rows:
-                _check_encoding(part[0])
-                raise SourceError(
-                    Issue(
-                        "empty-source", str(part[0]), f"{part[0].name} holds no rows", "a source needs at least one row"
-                    )
-                )
             retyped = frozenset(name for name, kind in merged.items() if columns[part[0]][name] != kind)
-            samples.append(FileSample(tuple(part), pattern if whole else part[0].name, merged, rows, retyped))
+            whole_rows = [row for found in taken for row in found]
+            samples.append(FileSample(tuple(part), pattern if whole else part[0].name, merged, whole_rows, retyped))
     return samples
 
 
@@ -172,6 +179,15 @@ def _query(file: Path, columns: Sequence[str], query: str) -> list[tuple[Any, ..
             raise SourceError(
                 Issue("unreadable-file", str(file), f"{file.name} cannot be read: {first}", "is it what its name says?")
             ) from None
+
+
+def _check_rows(file: Path, rows: int) -> None:
+    """Nothing where there are rows; raises SourceError that says why there are none."""
+    if not rows:
+        _check_encoding(file)
+        raise SourceError(
+            Issue("empty-source", str(file), f"{file.name} holds no rows", "a source needs at least one row")
+        )
 
 
 def _check_header(file: Path, names: Sequence[str]) -> None:

@@ -105,7 +105,7 @@ def _say(summary: Mapping[str, Any], style: Format, directory: Path) -> None:
             "columns": ", ".join(
                 f"{key}: {show(value)}"
                 for key, value in row.items()
-                if key not in ("source", "type", "path", "timezone")
+                if key not in ("source", "type", "path", "timezone", "unsure", "notes")
             ),
         }
         for row in summary["sources"]

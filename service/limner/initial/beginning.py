@@ -127,13 +127,20 @@ def _fitted(directory: Path, template: Template, wishes: Wishes, progress: Termi
 
 def _mappings(wishes: Wishes, progress: TerminalProgress) -> list[tuple[FileSample, MappingProposal]]:
     """The files with their mappings: proposed, and reviewed where somebody can be asked."""
-
     named = {path.resolve() for path in wishes.data if path.is_file()}
+    faults: list[Issue] = []
+
+    def leave_out(file: Path, error: SourceError) -> None:
+        # A file that was named is wanted; of a folder there may be other things in it.
+        if file.resolve() in named:
+            raise error
+        faults.extend(error.issues)
+        progress.warn(f"{file.name} is left out: {error.issues[0].message}")
+
     with progress.step("look at the files"):
-        samples = read_samples(data_files(wishes.data))
+        samples = read_samples(data_files(wishes.data), leave_out)
         proposals = [propose_mapping(sample.columns, sample.rows, sample.label) for sample in samples]
     found: list[tuple[FileSample, MappingProposal]] = []
-    faults: list[Issue] = []
     for sample, proposed in zip(samples, proposals, strict=True):
         proposal = dialogue.review_mapping(sample, proposed, progress.console) if wishes.asking else proposed
         if proposal is None:
@@ -141,11 +148,9 @@ def _mappings(wishes: Wishes, progress: TerminalProgress) -> list[tuple[FileSamp
         issue = _fault(sample, proposal)
         if issue is None:
             found.append((sample, proposal))
-        elif any(file.resolve() in named for file in sample.files):
-            raise SourceError(issue)
         else:
-            faults.append(issue)
-            progress.warn(f"{sample.label} is left out: {issue.message}")
+            for file in sample.files:
+                leave_out(file, SourceError(issue))
             continue
         if not wishes.asking:
             for line in proposal.unsure:
@@ -161,7 +166,6 @@ def _mappings(wishes: Wishes, progress: TerminalProgress) -> list[tuple[FileSamp
 
 def _fault(sample: FileSample, proposal: MappingProposal) -> Issue | None:
     """The issue of a file that lacks a column for what it cannot do without, or None."""
-
     if not proposal.missing:
         return None
     role = proposal.missing[0]
@@ -211,4 +215,12 @@ def _counted(directory: Path, template: Template, files: Mapping[str, Sequence[E
 def _source_row(draft: Draft, zone: Zone) -> dict[str, Any]:
     proposal = draft.proposal
     roles = {role: chosen.column for role, chosen in proposal.roles.items() if chosen.column}
-    return {"source": draft.name, "type": proposal.type, "path": str(draft.sample.path), **roles, "timezone": zone.name}
+    told = {"unsure": list(proposal.unsure), "notes": list(proposal.notes)}
+    return {
+        "source": draft.name,
+        "type": proposal.type,
+        "path": str(draft.sample.path),
+        **roles,
+        "timezone": zone.name,
+        **told,
+    }
