@@ -103,7 +103,7 @@ def stage(
     except duckdb.Error as error:
         if isinstance(piece, str) or not is_csv(piece) or not needs_leniency(error):
             raise
-        _forget_faults(con)
+        forget_faults(con)
         con.execute(f"{query}{csv_reader(piece, strict=False)}))", parameters)
     finally:
         if not isinstance(piece, str) and is_duckdb(piece):
@@ -144,7 +144,7 @@ def unreadable_as(con: duckdb.DuckDBPyConnection, source: Source, field: StagedF
     finally:
         if not isinstance(piece, str) and is_duckdb(piece):
             detach_duckdb(con)
-        _forget_faults(con)
+        forget_faults(con)
     return str(example) if known >= 2 and read == 0 else None
 
 
@@ -173,7 +173,7 @@ def _bad_rows(
         faults = con.execute(
             "SELECT line, coalesce(column_name, ''), csv_line, 'broken-row: ' || lower(CAST(error_type AS VARCHAR)) FROM reject_errors"
         ).fetchall()
-        _forget_faults(con)
+        forget_faults(con)
         broken = list({fault[0]: fault for fault in faults}.values())
         if is_json(piece):
             numbers = true_lines({row[0] for row in bad}, {fault[0] for fault in broken})
@@ -198,7 +198,8 @@ def _swallowed(text: str | None) -> str:
     return f", with {lines:,} or more lines after it" if lines else ""
 
 
-def _forget_faults(con: duckdb.DuckDBPyConnection) -> None:
+def forget_faults(con: duckdb.DuckDBPyConnection) -> None:
+    """Drop what DuckDB noted of broken rows, so that the next file begins anew."""
     con.execute("DROP TABLE IF EXISTS reject_errors")
     con.execute("DROP TABLE IF EXISTS reject_scans")
 

@@ -105,6 +105,11 @@ def test_values_are_counted_in_whole_files(tmp_path: Path) -> None:
     assert list(counts) == ["view", "buy"]
 
 
+def test_counting_minds_no_column_of_another_name(tmp_path: Path) -> None:
+    lay(tmp_path, {"x.csv": 'value,count,"e {}"\n1,2,buy\n2,2,buy\n3,,view\n'})
+    assert value_counts([tmp_path / "x.csv"], "e {}", "count") == {"buy": (2, 2), "view": (1, 0)}
+
+
 @pytest.mark.parametrize(
     ("content", "code", "words"),
     [

@@ -230,17 +230,17 @@ def test_data_inside_the_folder_of_the_workspace(tmp_path: Path, run_main: Run) 
 
 
 def test_columns_with_odd_names_are_mapped(tmp_path: Path, run_main: Run) -> None:
-    header = '"用户 ID","Event: name","Time, local","it\'s # odd","no","say ""hi"""'
+    header = '"用户 ID","Event: {} name","Time, local","it\'s # odd {x}","no","say ""hi"""'
     rows = "".join(
         f"u{n % 9},{'login' if n % 2 else 'pay'},2025-01-01 10:{n:02},{n % 3}.5,{n % 4},x{n % 5}\n" for n in range(60)
     )
     (tmp_path / "odd [1].csv").write_text(f"{header}\n{rows}", encoding="utf-8")
     summary, _ = begun(tmp_path / "my: shop", run_main, "--template", "app", "--data", tmp_path / "odd [1].csv")
     source = summary["sources"][0]
-    assert (source["user"], source["event"], source["time"]) == ("用户 ID", "Event: name", "Time, local")
+    assert (source["user"], source["event"], source["time"]) == ("用户 ID", "Event: {} name", "Time, local")
     config = yaml.safe_load((tmp_path / "my: shop" / "limner.yaml").read_text(encoding="utf-8"))
     (fields,) = (mapped["properties"] for mapped in config["sources"].values())
-    assert fields == {"it_s_odd": "it's # odd", "no": {"column": "no", "type": "category"}, "say_hi": 'say "hi"'}
+    assert fields == {"it_s_odd_x": "it's # odd {x}", "no": {"column": "no", "type": "category"}, "say_hi": 'say "hi"'}
     assert config["name"] == "my: shop"
     assert values(tmp_path / "my: shop", run_main, "select sum(order_count) as orders from profiles") == [
         {"orders": 30}

@@ -15,7 +15,7 @@ from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency, open_
 from limner_profile.errors import Issue, SourceError, did_you_mean
 from limner_profile.json_lines import json_relation
 from limner_profile.sources import file_columns, is_json
-from limner_profile.staging import quoted
+from limner_profile.staging import forget_faults, quoted
 
 SAMPLE_ROWS = 10_000
 _FILES = 8
@@ -82,16 +82,11 @@ def read_samples(
     called instead, and the file left out.
     """
     columns: dict[Path, dict[str, str]] = {}
-    rows: dict[Path, list[dict[str, str | None]]] = {}
     groups: dict[tuple[Path, str, tuple[str, ...]], list[Path]] = {}
-    # A year of daily files is not kept in memory ten thousand rows each.
-    limit = min(SAMPLE_ROWS, max(SAMPLE_ROWS * _FILES // max(1, len(files)), SAMPLE_ROWS // 20))
     for file in files:
         try:
             columns[file] = file_columns(file, str(file))
             _check_header(file, list(columns[file]))
-            rows[file] = sample_rows(file, list(columns[file]), limit)
-            _check_rows(file, len(rows[file]))
         except SourceError as error:
             if on_fault is None:
                 raise
@@ -105,20 +100,34 @@ def read_samples(
         # The pattern must stand for these files and no others, such as one with other columns.
         whole = len(group) > 1 and sorted(folder.glob(pattern)) == sorted(group)
         for part in [group] if whole else [[file] for file in group]:
-            # Some from each of a few files, since what the first month lacks the second may have.
-            looked = part[:: -(-len(part) // _FILES)]
-            taken = [rows[file][: SAMPLE_ROWS // len(looked)] for file in looked]
-            merged = _merged([columns[file] for file in looked], taken)
-            retyped = frozenset(name for name, kind in merged.items() if columns[part[0]][name] != kind)
-            whole_rows = [row for found in taken for row in found]
-            samples.append(FileSample(tuple(part), pattern if whole else part[0].name, merged, whole_rows, retyped))
+            try:
+                samples.append(_sample(part, pattern if whole else part[0].name, columns))
+            except SourceError as error:
+                if on_fault is None:
+                    raise
+                on_fault(part[0], error)
     return samples
+
+
+def _sample(files: Sequence[Path], pattern: str, columns: Mapping[Path, Mapping[str, str]]) -> FileSample:
+    """The sample of files of one shape: some rows of each of a few, since what the first month lacks the second may have."""
+    looked = files[:: -(-len(files) // _FILES)]
+    taken = [sample_rows(file, list(columns[file]), SAMPLE_ROWS // len(looked)) for file in looked]
+    merged = _merged([columns[file] for file in looked], taken)
+    retyped = frozenset(name for name, kind in merged.items() if columns[files[0]][name] != kind)
+    rows = [row for found in taken for row in found]
+    if not rows:
+        _check_encoding(files[0])
+        hint = "a source needs at least one row"
+        raise SourceError(Issue("empty-source", str(files[0]), f"{files[0].name} holds no rows", hint))
+    return FileSample(tuple(files), pattern, merged, rows, retyped)
 
 
 def sample_rows(file: Path, columns: Sequence[str], limit: int = SAMPLE_ROWS) -> list[dict[str, str | None]]:
     """The first rows of a file, every value as text; raises SourceError where it cannot be read."""
     names = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in columns)
-    found = _query(file, columns, f"SELECT {names} FROM {{}} LIMIT {limit}")
+    with duckdb.connect() as con:
+        found = _query(con, file, columns, names, f"LIMIT {limit}")
     return [dict(zip(columns, row, strict=True)) for row in found]
 
 
@@ -132,12 +141,14 @@ def value_counts(
     counts: dict[str, tuple[int, int]] = {}
     other = f"count(nullif(CAST({quoted(beside)} AS VARCHAR), ''))" if beside else "0"
     value = f"CAST({quoted(column)} AS VARCHAR)"
-    query = f"SELECT {value} AS value, count(*), {other} FROM {{}} GROUP BY value ORDER BY 2 DESC, 1 LIMIT {limit}"
-    for file in files:
-        for found, count, having in _query(file, [column, *([beside] if beside else [])], query):
-            if found is not None and found.strip():
-                before = counts.get(found, (0, 0))
-                counts[found] = (before[0] + count, before[1] + having)
+    columns = [column, *([beside] if beside else [])]
+    rest = f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {limit}"
+    with duckdb.connect() as con:
+        for file in files:
+            for found, count, having in _query(con, file, columns, f"{value}, count(*), {other}", rest):
+                if found is not None and found.strip():
+                    before = counts.get(found, (0, 0))
+                    counts[found] = (before[0] + count, before[1] + having)
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1][0], pair[0])))
 
 
@@ -161,33 +172,32 @@ def _merged(columns: Sequence[Mapping[str, str]], rows: Sequence[Sequence[Mappin
     return merged
 
 
-def _query(file: Path, columns: Sequence[str], query: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect() as con:
+def _query(
+    con: duckdb.DuckDBPyConnection, file: Path, columns: Sequence[str], select: str, rest: str
+) -> list[tuple[Any, ...]]:
+    """What `SELECT select FROM … rest` gives of the file's rows; raises SourceError where it cannot be read."""
+
+    def rows_of(relation: str) -> list[tuple[Any, ...]]:
+        return con.execute(f"SELECT {select} FROM {relation} {rest}", [str(file)]).fetchall()
+
+    try:
+        if is_json(file):
+            return rows_of(json_relation(columns))
+        if not is_csv(file):
+            return rows_of("read_parquet(?)")
         try:
-            if is_json(file):
-                return con.execute(query.format(json_relation(columns)), [str(file)]).fetchall()
-            if not is_csv(file):
-                return con.execute(query.format("read_parquet(?)"), [str(file)]).fetchall()
-            try:
-                return con.execute(query.format(csv_reader(file)), [str(file)]).fetchall()
-            except duckdb.Error as error:
-                if not needs_leniency(error):
-                    raise
-                return con.execute(query.format(csv_reader(file, strict=False)), [str(file)]).fetchall()
-        except (duckdb.Error, OSError, EOFError, zlib.error) as error:
-            first = str(error).splitlines()[0]
-            raise SourceError(
-                Issue("unreadable-file", str(file), f"{file.name} cannot be read: {first}", "is it what its name says?")
-            ) from None
-
-
-def _check_rows(file: Path, rows: int) -> None:
-    """Nothing where there are rows; raises SourceError that says why there are none."""
-    if not rows:
-        _check_encoding(file)
+            return rows_of(csv_reader(file))
+        except duckdb.Error as error:
+            if not needs_leniency(error):
+                raise
+            return rows_of(csv_reader(file, strict=False))
+    except (duckdb.Error, OSError, EOFError, zlib.error) as error:
+        first = str(error).splitlines()[0]
         raise SourceError(
-            Issue("empty-source", str(file), f"{file.name} holds no rows", "a source needs at least one row")
-        )
+            Issue("unreadable-file", str(file), f"{file.name} cannot be read: {first}", "is it what its name says?")
+        ) from None
+    finally:
+        forget_faults(con)
 
 
 def _check_header(file: Path, names: Sequence[str]) -> None:
