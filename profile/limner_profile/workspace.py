@@ -92,6 +92,7 @@ class Schema:
     sources_with_since: frozenset[str]
     has_received: bool
     has_events: bool
+    sources_with_history: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -274,6 +275,7 @@ class Workspace:
             frozenset(name for name, source in sources.items() if source.since),
             any(source.received for source in sources.values()),
             any(source.type != "users" for source in sources.values()),
+            frozenset(name for name, source in sources.items() if source.updated_at),
         )
 
 

@@ -237,6 +237,24 @@ def test_a_received_time_is_mapped_where_it_is_written_like_the_time() -> None:
     assert proposed(odd).column("received") is None
 
 
+def test_a_log_of_changes_is_a_table_of_users_with_history() -> None:
+    text = table("customer_id,city,plan,updated_at", user, pick("Köln", "Ulm"), pick("a", "b"), when("%d.%m.%Y %H:%M"))
+    found = proposed(text, "crm.csv")
+    assert (found.type, found.time_format, found.timed) == ("users", "%d.%m.%Y %H:%M", "updated_at")
+    assert roles(found) == {"user": "customer_id", "updated_at": "updated_at"}
+    assert {field.name for field in found.fields} == {"city", "plan"}
+    as_source(found)
+    # With a row a user it is the time of an edit, and what came before is lost.
+    once = table(
+        "customer_id,city,updated_at,signup_date",
+        lambda n: f"c{n}",
+        pick("Köln", "Ulm"),
+        when("%Y-%m-%d"),
+        when("%Y-%m-%d"),
+    )
+    assert roles(proposed(once, "crm.csv")) == {"user": "customer_id", "since": "signup_date"}
+
+
 def test_what_the_sample_cannot_use_is_left_out_with_a_reason() -> None:
     text = table(
         "user_id,time,event,empty,url,ip,mode",

@@ -11,6 +11,8 @@ from limner_profile.mapping.words import folded, has_word, is_chinese, words_of
 from limner_profile.sources import RESERVED, FieldType
 
 _MANY_ROWS = 20
+# What Limner calls columns of its own in one source or another.
+_TAKEN = RESERVED | {"since", "updated_at", "valid_from", "valid_to", "_part", "_row", "_file", "_problem"}
 # Last words of names that say who a person is, whatever stands before them: work_email.
 _WHO = frozenset({"email", "mail", "phone", "mobile", "address", "passport", "password"})
 
@@ -66,7 +68,7 @@ def field_name(column: str, taken: set[str] | frozenset[str] = frozenset()) -> s
     name = re.sub(r"\W+", "_", written).strip("_") or "field"
     if not name.isidentifier():
         name = f"n{name}"
-    if name in RESERVED | {"since"} or name.startswith("_raw_"):
+    if name in _TAKEN or name.startswith("_raw_"):
         name = f"my_{name}"
     number, base = 2, name
     while name in taken:

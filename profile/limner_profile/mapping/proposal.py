@@ -19,7 +19,7 @@ from limner_profile.mapping.words import folded, has_word, is_chinese, says_role
 SourceType = Literal["users", "events", "orders"]
 # The roles that a source of each type may have, those it cannot do without first.
 ROLES: Mapping[SourceType, tuple[str, ...]] = {
-    "users": ("user", "since"),
+    "users": ("user", "since", "updated_at"),
     "events": ("user", "time", "event", "received", "event_id", "amount"),
     "orders": ("user", "time", "amount", "received", "event_id"),
 }
@@ -58,6 +58,11 @@ class MappingProposal:
     def column(self, role: str) -> str | None:
         """The column that has a role, or None."""
         return self.roles[role].column if role in self.roles else None
+
+    @property
+    def timed(self) -> str | None:
+        """The column whose times decide how all times of the source are written."""
+        return self.column(_timed(self.type, self.roles))
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -105,6 +110,9 @@ def propose_from(
             continue
         if role in said:
             roles[role] = RoleProposal(said[role], why="as you said")
+        elif role == "updated_at" and user.column and facts[user.column].unique:
+            # A row a user is what the user is today: nobody knows what came before.
+            roles[role] = RoleProposal(None)
         elif role == "event" and said.get("event_name"):
             roles[role] = RoleProposal(None, why="one name for all rows")
         else:
@@ -113,7 +121,7 @@ def propose_from(
             taken.add(str(roles[role].column))
     notes: list[str] = []
     reading = None
-    timed = "since" if kind == "users" else "time"
+    timed = _timed(kind, roles)
     column = roles[timed].column
     if column:
         reading = facts[column].times
@@ -122,7 +130,8 @@ def propose_from(
         roles[timed] = _with_format(roles[timed], reading)
         if reading is None:
             notes.append(f"{column}: the values do not look like times")
-    _drop_odd_times(roles, facts, reading.format if reading else None)
+    if reading:
+        _drop_odd_times(roles, facts, timed, reading.format)
     event_name, name_sure = _event_name(kind, roles, label, said)
     event_id = roles["event_id"].column if "event_id" in roles else None
     keep = False
@@ -211,6 +220,15 @@ def _type_of(
         return "orders", "sure" if named == "orders" or order_id else "likely", why
     if event.column and time.column:
         return "events", "likely", f"{event.column} may name the event, {time.column} is its time"
+    changed = propose_role("updated_at", facts, beside).column
+    if (
+        user.column
+        and changed
+        and not event.column
+        and not ordered
+        and (named == "users" or time.column in (None, changed))
+    ):
+        return "users", "likely", f"many rows a user, and {changed} says from when on each holds"
     if time.column and user.column:
         return "events", "likely", f"a user, a time ({time.column}), and no amount"
     if named == "users":
@@ -233,12 +251,22 @@ def _with_format(chosen: RoleProposal, times: TimeReading | None) -> RoleProposa
     return replace(chosen, why=f"{why} ({times.why})" if times.why else why)
 
 
-def _drop_odd_times(roles: dict[str, RoleProposal], facts: Mapping[str, ColumnFacts], written: str | None) -> None:
-    """One format is stated for all times of a source: a `received` that is written otherwise cannot be mapped."""
-    column = roles["received"].column if "received" in roles else None
-    times = facts[column].times if column in facts and column else None
-    if times and times.format != written:
-        roles["received"] = RoleProposal(None, "sure", f"{column} is written otherwise than the time")
+def _timed(kind: SourceType, roles: Mapping[str, RoleProposal]) -> str:
+    """The role whose times decide how all times of the source are written."""
+    if kind != "users":
+        return "time"
+    return "updated_at" if roles["updated_at"].column else "since"
+
+
+def _drop_odd_times(
+    roles: dict[str, RoleProposal], facts: Mapping[str, ColumnFacts], timed: str, written: str | None
+) -> None:
+    """One format is stated for all times of a source: a second time that is written otherwise cannot be mapped."""
+    for role in ("received", "since"):
+        column = roles[role].column if role in roles and role != timed else None
+        times = facts[column].times if column in facts and column else None
+        if times and times.format != written:
+            roles[role] = RoleProposal(None, "sure", f"{column} is written otherwise than {roles[timed].column}")
 
 
 def _event_name(

@@ -76,7 +76,7 @@ def propose_role(role: str, facts: Mapping[str, ColumnFacts], taken: set[str]) -
     if role == "event_id":
         # Rows without an id could not be told apart by it.
         scored = {name: score for name, score in scored.items() if left[name].coverage >= 0.95}
-    if role in ("received", "event_id"):
+    if role in ("received", "event_id", "updated_at"):
         scored = {name: score for name, score in scored.items() if score >= 0.8}
     if role == "event":
         scored = {name: score + _acts_share(left[name]) / 2 for name, score in scored.items()}
@@ -116,7 +116,7 @@ def _acts_columns(facts: Mapping[str, ColumnFacts]) -> bool:
 
 
 def _fits(role: str, known: ColumnFacts, left: Mapping[str, ColumnFacts]) -> bool:
-    if role in ("time", "received", "since"):
+    if role in ("time", "received", "since", "updated_at"):
         return known.times is not None and known.type != "boolean"
     if role == "event":
         few = known.distinct <= 200 and (known.difference <= 0.5 or known.rows < 20)
@@ -171,6 +171,7 @@ def _article(role: str) -> str:
     words = {
         "time": "the time of an act",
         "since": "a sign-up",
+        "updated_at": "the time of a change",
         "received": "a time of arrival",
         "event": "an event",
         "event_id": "an id of events",

@@ -51,8 +51,7 @@ def _change(
     """Ask what to change and to what, and note the answer in `given`."""
     roles = [*ROLES[proposal.type]]
     extra = ["event_name"] if proposal.type != "users" else []
-    timed = proposal.column("since" if proposal.type == "users" else "time")
-    times = facts[timed].times if timed else None
+    times = facts[proposal.timed].times if proposal.timed else None
     formats = [times.format, *times.rivals] if times and times.format else []
     extra += ["time_format"] if len(formats) > 1 else []
     what = choose("What", ["type", *roles, *extra], proposal.missing[0] if proposal.missing else "type", console)
@@ -75,7 +74,7 @@ def _change(
     for role in [role for role, known in given.items() if known == column and column is not None and role != what]:
         del given[role]
     given[what] = column
-    if what in ("time", "since"):
+    if what in ("time", "since", "updated_at"):
         given.pop("time_format", None)
     if what == "event" and column:
         given.pop("event_name", None)
