@@ -189,13 +189,10 @@ def _event_notes(matches: Mapping[str, Match]) -> list[str]:
 
 
 def _in_currency(text: str, currency: str) -> str:
-    """The text with the unit of money in this currency; without one, the unit says that it is the data's own."""
-    unit = (
-        f"{{en: {currency}, zh: {_CURRENCIES.get(currency, currency)}}}"
-        if currency
-        else "{en: units of money, zh: 货币单位}"
-    )
-    return text.replace(_MONEY, unit)
+    """The text with the unit of money in this currency; without one, amounts have no unit."""
+    if not currency:
+        return text.replace(f"  unit: {_MONEY}\n", "")
+    return text.replace(_MONEY, f"{{en: {currency}, zh: {_CURRENCIES.get(currency, currency)}}}")
 
 
 def _counted(directory: Path, template: Template, files: Mapping[str, Sequence[EntryText]]) -> dict[str, Any]:
