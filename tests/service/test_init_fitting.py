@@ -49,6 +49,7 @@ def test_events_are_found_by_other_names(event: str, name: str) -> None:
 )
 def test_what_only_sounds_like_an_event_is_not_taken(name: str) -> None:
     assert match_events(["login", "order"], {name: 5}) == {"login": Match(None), "order": Match(None)}
+    assert match_events(["view"], {"click_banner": 5, "click": 2})["view"].name == "click"
 
 
 def test_the_name_itself_goes_before_other_words_and_equals_are_told() -> None:
