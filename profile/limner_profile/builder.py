@@ -253,7 +253,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     connection.execute("COMMENT ON TABLE profiles IS 'A row for each user known at as_of, a column for each tag.'")
     connection.execute("COMMENT ON COLUMN profiles.user_id IS 'The user'")
     for name, tag in catalog.tags.items():
-        comment = f"{tag.title.en}{f' ({tag.unit.en})' if tag.unit else ''}".replace("'", "''")
+        comment = f"{tag.title.en}{f' ({tag.unit.en})' if tag.unit and tag.unit.en else ''}".replace("'", "''")
         connection.execute(f"COMMENT ON COLUMN profiles.\"{name}\" IS '{comment}'")
     _write_tags(connection, catalog)
     _write_rejects(connection, workspace)

@@ -9,7 +9,20 @@ import sys
 import typer
 
 import limner
-from limner.commands import build, demo, insights, profile, sample, scenarios, segments, serve, snapshots, sql, tags
+from limner.commands import (
+    build,
+    demo,
+    init,
+    insights,
+    profile,
+    sample,
+    scenarios,
+    segments,
+    serve,
+    snapshots,
+    sql,
+    tags,
+)
 
 app = typer.Typer(
     name="limner",
@@ -55,6 +68,7 @@ def root(
 
 
 app.command("demo", rich_help_panel="Start here")(demo.demo)
+app.command("init", rich_help_panel="Start here")(init.init)
 app.command("sample", rich_help_panel="Start here")(sample.sample)
 app.command("check", rich_help_panel="Build")(build.check)
 app.command("sync", rich_help_panel="Build")(build.sync)
