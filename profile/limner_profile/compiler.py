@@ -41,7 +41,7 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
         relations["staged"] = query
         query = exp.select("user_id", *(exp.column(name, quoted=True) for name in tags)).from_("staged")
     for name, relation in relations.items():
-        query = query.with_(name, as_=relation)
+        query = query.with_(name, as_=relation, copy=False)
     return query
 
 
@@ -62,7 +62,7 @@ def compile_late(
     relations["staged"] = _stacked(query, columns, tags, stages, scope, relations)
     query = exp.select("user_id", *(exp.column(name, quoted=True) for name in tags)).from_("staged")
     for name, relation in relations.items():
-        query = query.with_(name, as_=relation)
+        query = query.with_(name, as_=relation, copy=False)
     return query
 
 
@@ -99,21 +99,21 @@ def _from_sources(scope: Scope, tags: Mapping[str, Tag]) -> tuple[dict[str, exp.
         same = _same_user(f"users_{source}")
         if source in scope.schema.sources_with_history:
             same = exp.and_(same, _valid(f"users_{source}", scope.as_of))
-        query = query.join(_users(source), on=same, join_type="left")
+        query = query.join(_users(source), on=same, join_type="left", copy=False)
     for relation in sorted(scope.imported_seen):
-        query = query.join(relation, on=_same_user(relation), join_type="left")
+        query = query.join(relation, on=_same_user(relation), join_type="left", copy=False)
     relations: dict[str, exp.Query] = {"known": _known_users(scope.as_of, scope.schema)}
     known = _before(scope.as_of, scope.schema)
     for index, reduction in enumerate(scope.reductions.values()):
         relations[f"acts{index}"] = reduction.query(known.copy())
-        query = query.join(f"acts{index}", on=_same_user(f"acts{index}"), join_type="left")
+        query = query.join(f"acts{index}", on=_same_user(f"acts{index}"), join_type="left", copy=False)
     for index, tally in enumerate(scope.tallies.values()):
         relations[f"pairs{index}"] = tally.pairs(known.copy())
         relations[f"top{index}"] = tally.chosen(f"pairs{index}")
-        query = query.join(f"top{index}", on=_same_user(f"top{index}"), join_type="left")
+        query = query.join(f"top{index}", on=_same_user(f"top{index}"), join_type="left", copy=False)
     for index, written in enumerate(scope.queries.values()):
         relations[f"query{index}"] = _as_known(written, scope)
-        query = query.join(f"query{index}", on=_same_user(f"query{index}"), join_type="left")
+        query = query.join(f"query{index}", on=_same_user(f"query{index}"), join_type="left", copy=False)
     return relations, query
 
 
@@ -127,12 +127,12 @@ def _with_computed(query: exp.Select, scope: Scope, relations: dict[str, exp.Que
         columns = [exp.alias_(window, f"v{index}") for index, window in enumerate(scope.windows.values())]
         relations[name] = exp.select("user_id", *columns).from_(scope.stage)
         on = exp.EQ(this=exp.column("user_id", table=name), expression=exp.column("user_id", table=scope.stage))
-        query = query.join(name, on=on, join_type="left")
+        query = query.join(name, on=on, join_type="left", copy=False)
     if scope.overalls:
         name = f"{OVERALL}_{scope.stage}"
         columns = [exp.alias_(function, f"v{index}") for index, function in enumerate(scope.overalls.values())]
         relations[name] = exp.select(*columns).from_(scope.stage)
-        query = query.join(name, join_type="cross")
+        query = query.join(name, join_type="cross", copy=False)
     return query
 
 
