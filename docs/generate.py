@@ -232,7 +232,7 @@ def snapshot_page() -> str:
     from limner_explain.reasons import IMPORTANCES_TABLE, REASONS_TABLE
     from limner_profile.builder import REJECTS_TABLE, SOURCES_TABLE, TAGS_TABLE
     from limner_profile.snapshots import RUNS_TABLE, SNAPSHOT_TABLE
-    from limner_profile.statistics import STATISTICS_TABLE
+    from limner_profile.statistics import PLACES_TABLE, STATISTICS_TABLE
     from limner_profile.versions import ATTRIBUTE_HISTORY_TABLE
     from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
     from limner_segments.scoring.rating import EVALUATIONS_TABLE, SCORES_TABLE
@@ -247,7 +247,7 @@ def snapshot_page() -> str:
         "categories VARCHAR; unknown is NULL. The score of a trained scenario is the column `<scenario>_score`.\n",
     ]
     for kind in (
-        TAGS_TABLE, STATISTICS_TABLE, ATTRIBUTE_HISTORY_TABLE, SEGMENTS_TABLE,
+        TAGS_TABLE, STATISTICS_TABLE, PLACES_TABLE, ATTRIBUTE_HISTORY_TABLE, SEGMENTS_TABLE,
         AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
         INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, REJECTS_TABLE, SNAPSHOT_TABLE,
     ):  # fmt: skip

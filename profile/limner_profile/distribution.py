@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 COMMON_VALUES = 20  # the values of a category that are bins of their own
+THOUSANDTHS = 1000  # the steps between the values whose places are kept
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 Edge = float | str
@@ -55,7 +56,8 @@ class Bins:
 class Distribution:
     """What one read of a column tells: counts, the points of a number, the ends of a date, the commonest values, and its bins.
 
-    `counts` are the users in the bins of another distribution, where one was given to `read_distributions`.
+    `counts` are the users in the bins of another distribution, where one was given to `read_distributions`. `places` are values of
+    a number, a thousandth of the users apart, with the share of the known users whose value is lower.
     """
 
     total: int
@@ -68,6 +70,7 @@ class Distribution:
     common: tuple[tuple[Any, int], ...] = ()
     bins: Bins = field(default=Bins((), (0, 0, 0)))
     counts: tuple[int, ...] | None = None
+    places: tuple[tuple[float, float], ...] = ()
 
 
 def read_distributions(
@@ -115,8 +118,9 @@ def _sorted(
     with np.errstate(invalid="ignore"):  # infinities of both signs have no mean
         mean = float(found.mean()) if len(found) else None
     return Distribution(
-        total, len(found), distinct, mean, points, bins=_tenths(found, total), counts=_in_bins(found, total, edges)
-    )
+        total, len(found), distinct, mean, points,
+        bins=_tenths(found, total), counts=_in_bins(found, total, edges), places=_places(found),
+    )  # fmt: skip
 
 
 def _aged(
@@ -208,6 +212,17 @@ def _between(values: np.ndarray[Any, Any], share: float) -> float:
     low, high = math.floor(place), math.ceil(place)
     first, second = float(values[low]), float(values[high])
     return first if low == high else first + (second - first) * (place - low)
+
+
+def _places(values: np.ndarray[Any, Any]) -> tuple[tuple[float, float], ...]:
+    """Values of a sorted array a thousandth of its length apart, each with the share of the array that is lower."""
+    import numpy as np
+
+    if not len(values):
+        return ()
+    chosen = np.unique(values[np.linspace(0, len(values) - 1, THOUSANDTHS + 1).astype(np.int64)])
+    lower = np.searchsorted(values, chosen, side="left") / len(values)
+    return tuple(zip(chosen.tolist(), lower.tolist(), strict=True))
 
 
 def _tenths(values: np.ndarray[Any, Any], total: int) -> Bins:

@@ -1,11 +1,11 @@
 """Looking up one profile: every tag value of a user with its place among all users, and the latest acts.
 
-Imports builder, catalog, snapshots, versions and workspace. Computes in DuckDB; gives plain rows.
+Imports builder, catalog, snapshots, statistics, versions and workspace. Computes in DuckDB; gives plain rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from limner_profile.builder import attach_events
 from limner_profile.catalog import Catalog
 from limner_profile.errors import Issue, UnknownNameError, did_you_mean
 from limner_profile.snapshots import Snapshot
+from limner_profile.statistics import PLACES_TABLE
 from limner_profile.tags.base import EventTag
 from limner_profile.tags.scope import Scope
 from limner_profile.versions import AttributeVersion
@@ -24,7 +25,10 @@ from limner_profile.workspace import Workspace
 
 @dataclass(frozen=True)
 class ProfileValue:
-    """One tag of a user: its value (None is unknown), and the share of known users with a lower one (numbers only)."""
+    """One tag of a user: its value (None is unknown), and the share of known users with a lower one (numbers only).
+
+    The share is exact to a thousandth.
+    """
 
     tag: str
     title_en: str
@@ -56,13 +60,8 @@ def read_profile(snapshot: Snapshot, user: str) -> list[ProfileValue]:
         )
     profile = rows[0]
     tags = snapshot.rows("SELECT name, title_en, title_zh, kind, type, window_text, unit_en FROM tags")
-    numbers = [tag["name"] for tag in tags if tag["type"] == "number" and profile[tag["name"]] is not None]
-    percentiles: dict[str, float] = {}
-    if numbers:
-        parts = ", ".join(
-            f'count(*) FILTER (WHERE "{name}" < ?) / greatest(count("{name}"), 1) AS "{name}"' for name in numbers
-        )
-        percentiles = snapshot.rows(f"SELECT {parts} FROM profiles", [profile[name] for name in numbers])[0]
+    numbers = {tag["name"]: profile[tag["name"]] for tag in tags if tag["type"] == "number"}
+    percentiles = _percentiles(snapshot, {name: value for name, value in numbers.items() if value is not None})
     return [
         ProfileValue(
             tag["name"], tag["title_en"], tag["title_zh"], tag["kind"], tag["window_text"], tag["unit_en"],
@@ -70,6 +69,26 @@ def read_profile(snapshot: Snapshot, user: str) -> list[ProfileValue]:
         )
         for tag in tags
     ]  # fmt: skip
+
+
+def _percentiles(snapshot: Snapshot, values: Mapping[str, float]) -> dict[str, float]:
+    """Tag to the share of the known users with a lower value: of kept places, else counted over all users."""
+    shares: dict[str, float] = {}
+    if values and snapshot.columns(PLACES_TABLE.name):
+        rows = snapshot.rows(
+            # Between two kept values it is, to a thousandth, the share below the upper one.
+            "SELECT v.tag, coalesce(max(below) FILTER (WHERE p.value = v.value), min(below) FILTER (WHERE p.value > v.value)) AS below "
+            "FROM (SELECT unnest(?) AS tag, unnest(?) AS value) AS v JOIN tag_places AS p USING (tag) GROUP BY v.tag",
+            [list(values), [float(value) for value in values.values()]],
+        )
+        shares = {row["tag"]: row["below"] for row in rows if row["below"] is not None}
+    lacking = [name for name in values if name not in shares]
+    if lacking:  # a snapshot of before places were kept
+        parts = ", ".join(
+            f'count(*) FILTER (WHERE "{name}" < ?) / greatest(count("{name}"), 1) AS "{name}"' for name in lacking
+        )
+        shares |= snapshot.rows(f"SELECT {parts} FROM profiles", [values[name] for name in lacking])[0]
+    return shares
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,17 @@ STATISTICS_TABLE = table(
     ],
 )
 
+PLACES_TABLE = table(
+    "tag_places",
+    "Where a value of a number tag stands among all users: values a thousandth of the users apart, so that the place of any other is "
+    "known to a thousandth.",
+    [
+        ("tag", "VARCHAR", "The tag"),
+        ("value", "DOUBLE", "A value that some user has"),
+        ("below", "DOUBLE", "The share of the users with a known value whose value is lower, 0 to 1"),
+    ],
+)
+
 
 def read_statistics(snapshot: Snapshot, tags: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """The rows of `tag_statistics`, of these tags or of all in catalog order; counted now where a tag has none."""
@@ -115,12 +126,24 @@ def write_statistics(
     names = [row["tag"] for row in measured]
     connection.execute("DELETE FROM tag_statistics WHERE list_contains(?, tag)", [names])
     STATISTICS_TABLE.insert(connection, measured)
+    _write_places(connection, found)
     connection.execute(
         "UPDATE tags SET users = s.users, coverage = s.coverage, distinct_values = s.distinct_values "
         "FROM tag_statistics AS s WHERE s.tag = tags.name AND list_contains(?, s.tag)",
         [names],
     )
     return measured
+
+
+def _write_places(connection: duckdb.DuckDBPyConnection, found: Mapping[str, Distribution]) -> None:
+    import pyarrow as pa
+
+    PLACES_TABLE.create(connection)
+    connection.execute("DELETE FROM tag_places WHERE list_contains(?, tag)", [list(found)])
+    rows = [(name, *place) for name, distribution in found.items() for place in distribution.places]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
+    names = [column.name for column in PLACES_TABLE.columns]
+    PLACES_TABLE.insert_frame(connection, pa.table(dict(zip(names, columns, strict=True))))
 
 
 def record_breaches(connection: duckdb.DuckDBPyConnection, breaches: Mapping[str, str]) -> None:

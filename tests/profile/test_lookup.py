@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from limner_profile.builder import write_profiles
+from limner_profile.builder import check_quality, write_profiles
 from limner_profile.catalog import load_catalog
 from limner_profile.errors import UnknownNameError
 from limner_profile.ingest import ingest
@@ -46,17 +46,20 @@ city: {kind: attribute, attribute: city}
 }
 
 
-def built(root: Path, as_of: str) -> tuple[Workspace, Snapshot]:
+def built(root: Path, as_of: str, *, places: bool = False) -> tuple[Workspace, Snapshot]:
     workspace = open_workspace(root)
     ingest(workspace)
     store = SnapshotStore(workspace.state)
     with store.create(parse_as_of(as_of, workspace.timezone), workspace.timezone, 3) as writer:
         write_profiles(writer, workspace, load_catalog(workspace))
+        if places:
+            check_quality(writer, load_catalog(workspace), None)
     return workspace, store.open()
 
 
-def test_values_and_percentiles_by_hand(lay: Lay) -> None:
-    _, snapshot = built(lay(FILES), "2025-01-03")
+@pytest.mark.parametrize("places", [True, False])
+def test_values_and_percentiles_by_hand(lay: Lay, places: bool) -> None:
+    _, snapshot = built(lay(FILES), "2025-01-03", places=places)
     with snapshot:
         anna = {value.tag: value for value in read_profile(snapshot, "anna")}
         new = {value.tag: value for value in read_profile(snapshot, "new")}
@@ -77,6 +80,25 @@ def test_values_and_percentiles_by_hand(lay: Lay) -> None:
         "orders", "订单", "count", "all", "times"
     )  # fmt: skip
     assert anna["recent"].window == "30d"
+
+
+def test_kept_places_are_exact_to_a_thousandth(lay: Lay) -> None:
+    # 4,000 users with many values and many equal ones, so that most values lie between two kept ones.
+    amounts = {f"u{user}": (user * 7919 % 4001) / 4 if user % 3 else float(user % 5) for user in range(4000)}
+    rows = "".join(f"{user},2025-01-01,order,,{amount},\n" for user, amount in amounts.items())
+    tags = "spend: {kind: sum, event: order}\n"
+    _, snapshot = built(
+        lay({**FILES, "a.csv": "u,t,e,r,a,g\n" + rows, "p.csv": "u,c\nu1,\n", "tags/t.yaml": tags}),
+        "2025-01-03",
+        places=True,
+    )
+    with snapshot:
+        assert 500 < snapshot.rows("SELECT count(*) AS n FROM tag_places")[0]["n"] <= 1001
+        for user, amount in list(amounts.items())[::40]:
+            (value,) = read_profile(snapshot, user)
+            exact = sum(other < amount for other in amounts.values()) / len(amounts)
+            assert value.value == amount
+            assert value.percentile == pytest.approx(exact, abs=0.001)
 
 
 def test_an_unknown_user_gets_a_hint(lay: Lay) -> None:
