@@ -22,7 +22,7 @@ from limner_profile.staging import IN_MEMORY, StagedField, quoted, stage, text_o
 from limner_profile.sync_plan import SourcePlan, plan_source
 from limner_profile.workspace import Workspace
 
-_FOLDERS = ("events", "users", "rejects")
+_FOLDERS = ("events", "users", "identities", "rejects")
 
 
 def ingest(
@@ -150,12 +150,12 @@ def write_part(
     """The part that one file gives, or the table in memory; what it holds depends on the file and the mapping only."""
     stage(con, name, source, piece, fields)
     kept = distinct_rows(con, source)
-    folder = "users" if source.type == "users" else "events"
-    order = "user_id" if source.type == "users" else "user_id, time"
+    folder = "events" if source.has_acts else source.type
+    order = "user_id, time" if source.has_acts else "user_id"
     target, rejects = f"{folder}/{name}-{fingerprint}.parquet", f"rejects/{name}-{fingerprint}.parquet"
     selected = ", ".join(quoted(field.name) for field in fields)
     span = (None, None)
-    if source.type != "users":
+    if source.has_acts:
         event = [] if source.event else [f"{text_of(source.constant_event or '')} AS event"]
         selected = ", ".join([selected, *event, f"{text_of(name)} AS source"])
         span = con.execute(f"SELECT min(time), max(time) FROM {kept}").fetchall()[0]

@@ -9,7 +9,20 @@ import sys
 import typer
 
 import limner
-from limner.commands import build, demo, insights, profile, sample, scenarios, segments, serve, snapshots, sql, tags
+from limner.commands import (
+    build,
+    demo,
+    insights,
+    profile,
+    sample,
+    scenarios,
+    segments,
+    serve,
+    snapshots,
+    sql,
+    tags,
+    users,
+)
 
 app = typer.Typer(
     name="limner",
@@ -64,6 +77,7 @@ app.command("serve", rich_help_panel="Look")(serve.serve)
 app.add_typer(tags.app, name="tags", rich_help_panel="Look")
 app.add_typer(profile.app, name="profile", rich_help_panel="Look")
 app.add_typer(snapshots.app, name="snapshots", rich_help_panel="Look")
+app.add_typer(users.app, name="users", rich_help_panel="Look")
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")
 app.add_typer(scenarios.app, name="scenarios", rich_help_panel="Act")
 app.add_typer(insights.app, name="insights", rich_help_panel="Act")
