@@ -176,7 +176,7 @@ def _one_of(ids: Sequence[str]) -> str:
 def read_timeline(
     workspace: Workspace, user: str | Sequence[str], as_of: datetime, limit: int = 10
 ) -> list[dict[str, Any]]:
-    """The latest acts of a user (by all ids of it) before `as_of`, newest first: local time, event, and the properties that have a value."""
+    """The latest acts of a user (by all ids of it) before `as_of`, newest first: local time, event, and properties with a value."""
     ids = _ids(user)
     with duckdb.connect() as connection:
         attach_events(connection, workspace)
