@@ -20,7 +20,8 @@ class Part:
     """What one file of a source gave. Paths are relative to .limner/.
 
     `origin` is the file (relative to the workspace), or what was asked of a database. `file` holds the rows that are sound
-    and differ from each other; `trimmed`, where there is one, holds them without the `repeated` rows that another part has, too.
+    and differ from each other; `trimmed`, where there is one, holds them without the `repeated` rows that another part has,
+    too. `erased` rows were left out, since they are those of people who were erased.
     """
 
     origin: str
@@ -34,6 +35,7 @@ class Part:
     last_time: str | None = None
     trimmed: str | None = None
     repeated: int = 0
+    erased: int = 0
 
     @property
     def in_use(self) -> str:
@@ -72,6 +74,11 @@ class Ingested:
     def files(self) -> tuple[str, ...]:
         """The ingested files to read, relative to .limner/."""
         return tuple(part.in_use for part in self.parts)
+
+    @property
+    def erased(self) -> int:
+        """How many rows were left out as those of erased people."""
+        return sum(part.erased for part in self.parts)
 
     @property
     def rejects_files(self) -> tuple[str, ...]:
