@@ -32,7 +32,7 @@ from limner_profile.erasure_scan import (
 from limner_profile.errors import InternalError, Issue, RefusedError, UnknownNameError, did_you_mean
 from limner_profile.identity_exceptions import read_exceptions, write_exceptions
 from limner_profile.manifest import Part, read_manifest, write_manifest
-from limner_profile.merge_log import merged_ids
+from limner_profile.merge_log import forget_state, merged_ids
 from limner_profile.schema import text_literal
 from limner_profile.snapshots import SnapshotStore
 from limner_profile.workspace import Workspace
@@ -144,6 +144,7 @@ def erase(workspace: Workspace, plan: ErasurePlan, on_file: Callable[[str], None
             elif path.suffix == ".duckdb":
                 _rewrite_snapshot(state, path, wanted, traces)
         _recount(workspace)
+        forget_state(workspace)
         left = {trace.place: trace.rows + trace.values for trace in scan(state, wanted, [state / JOURNAL], on_file)}
         scanned = len(files_of(state)) - 1
         (state / JOURNAL).unlink()

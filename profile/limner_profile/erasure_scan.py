@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from limner_profile.errors import Issue, RefusedError
 from limner_profile.schema import text_literal
 
 # Columns that hold the id of a user wherever they stand, and those that do in the tables and files of identities.
@@ -153,23 +154,30 @@ def opened(path: Path, place: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, 
     """A connection that reads a Parquet file or a snapshot, and its relations."""
     with duckdb.connect() as connection:
         connection.execute("SET threads = 2")
-        if path.suffix == ".parquet":
-            sql = f"read_parquet({text_literal(str(path))})"
-            found = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
-            yield connection, [_relation(path, place, place, sql, [(row[0], row[1]) for row in found])]
-            return
-        connection.execute(f"ATTACH {text_literal(str(path))} AS scanned (READ_ONLY)")
-        tables = connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'scanned' ORDER BY ALL"
-        ).fetchall()
-        relations = []
-        for schema, name in tables:
-            sql = f"scanned.{_quoted(schema)}.{_quoted(name)}"
-            found = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
-            shown = f"{place} {name}"
-            relations.append(_relation(path, shown, name, sql, [(row[0], row[1]) for row in found]))
+        try:
+            relations = _relations(connection, path, place)
+        except duckdb.Error as error:
+            first = str(error).splitlines()[0]
+            hint = "remove it, and run 'limner sync' or 'limner snapshots prune'; then try again"
+            raise RefusedError(Issue("damaged-file", str(path), f"it cannot be read: {first}", hint)) from None
         yield connection, relations
-        connection.execute("DETACH scanned")
+
+
+def _relations(connection: duckdb.DuckDBPyConnection, path: Path, place: str) -> list[Relation]:
+    if path.suffix == ".parquet":
+        sql = f"read_parquet({text_literal(str(path))})"
+        found = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
+        return [_relation(path, place, place, sql, [(row[0], row[1]) for row in found])]
+    connection.execute(f"ATTACH {text_literal(str(path))} AS scanned (READ_ONLY)")
+    tables = connection.execute(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'scanned' ORDER BY ALL"
+    ).fetchall()
+    relations = []
+    for schema, name in tables:
+        sql = f"scanned.{_quoted(schema)}.{_quoted(name)}"
+        found = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
+        relations.append(_relation(path, f"{place} {name}", name, sql, [(row[0], row[1]) for row in found]))
+    return relations
 
 
 def _relation(path: Path, place: str, name: str, sql: str, columns: Sequence[tuple[str, str]]) -> Relation:

@@ -11,22 +11,25 @@ from pathlib import Path
 import duckdb
 
 from limner.project import Progress
+from limner_profile.catalog import read_catalog
 from limner_profile.csv_dialect import csv_reader, is_csv
 from limner_profile.erasure import Erasure, ErasurePlan, erase, plan_erasure
 from limner_profile.erasure_scan import Wanted
-from limner_profile.errors import Issue, RefusedError
+from limner_profile.errors import Issue, RefusedError, UserError
 from limner_profile.identity_exceptions import NAME as EXCEPTIONS
 from limner_profile.snapshots import SnapshotStore
+from limner_profile.tags.imported import Imported
 from limner_profile.workspace import Workspace
 from limner_segments.exports.manifest import manifest_path
 
 
 @dataclass(frozen=True)
 class Outside:
-    """What still names people and is not Limner's to change: sources with rows of theirs, exports, text files of the workspace."""
+    """What still names people and is not Limner's to change: sources with their rows, exports, files of values, definitions."""
 
     sources: tuple[tuple[str, str, int], ...]
     exports: tuple[str, ...]
+    values: tuple[str, ...]
     definitions: tuple[str, ...]
 
 
@@ -64,7 +67,7 @@ def find_outside(workspace: Workspace, plan: ErasurePlan) -> Outside:
     naming = tuple(
         path.relative_to(root).as_posix() for path in texts if path.name != EXCEPTIONS and _names(path, plan.wanted)
     )
-    return Outside(sources, holding, naming)
+    return Outside(sources, holding, _in_values(workspace, plan.wanted), naming)
 
 
 def read_list(file: Path) -> list[str]:
@@ -80,16 +83,34 @@ def read_list(file: Path) -> list[str]:
     return found
 
 
+def _in_values(workspace: Workspace, wanted: Wanted) -> tuple[str, ...]:
+    """The files of imported values that have a row for one of the ids."""
+    try:
+        catalog, _ = read_catalog(workspace, workspace.schema)
+    except UserError:
+        return ()  # a source that is not there hinders no erasure
+    found = set()
+    for tag in catalog.computed.values():
+        if isinstance(tag, Imported) and (workspace.root / tag.path).is_file():
+            path = workspace.root / tag.path
+            user = '"' + tag.user.replace('"', '""') + '"'
+            if _holds(path, f"CAST({user} AS VARCHAR)", wanted):
+                found.add(tag.path)
+    return tuple(sorted(found))
+
+
+def _holds(path: Path, column: str, wanted: Wanted) -> bool:
+    with duckdb.connect() as connection:
+        reader = csv_reader(path, keep_broken=False) if is_csv(path) else "read_parquet(?)"
+        query = f"SELECT 1 FROM {reader} WHERE {column} IN ({wanted.listed}) LIMIT 1"
+        return bool(connection.execute(query, [str(path)]).fetchall())
+
+
 def _exported(path: Path, wanted: Wanted) -> bool:
     """Whether an export holds one of the ids as the user of a row."""
     try:
         columns = json.loads(manifest_path(path).read_text(encoding="utf-8"))["columns"]
-        if "user_id" not in columns:
-            return False
-        with duckdb.connect() as connection:
-            reader = csv_reader(path, keep_broken=False) if is_csv(path) else "read_parquet(?)"
-            query = f"SELECT 1 FROM {reader} WHERE user_id IN ({wanted.listed}) LIMIT 1"
-            return bool(connection.execute(query, [str(path)]).fetchall())
+        return "user_id" in columns and _holds(path, "user_id", wanted)
     except (OSError, ValueError, KeyError, TypeError, duckdb.Error):
         # An export that cannot be read as such is searched as what it is.
         return any(id_.encode() in path.read_bytes() for id_ in wanted.ids)

@@ -17,6 +17,8 @@ from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
 from limner_profile.builder import check_quality, default_as_of, event_names, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
+from limner_profile.erasure import read_journal
+from limner_profile.erasure_list import read_erasures
 from limner_profile.errors import Issue, RefusedError, UserError, did_you_mean, unknown_name
 from limner_profile.identity_exceptions import read_exceptions
 from limner_profile.ingest import ingest, read_ingested
@@ -138,6 +140,7 @@ def read_project(root: Path) -> tuple[Project | None, list[Issue]]:
     issues += found
     try:
         read_exceptions(workspace)
+        read_erasures(workspace.root)
     except UserError as error:
         issues += error.issues
     return Project(workspace, SnapshotStore(workspace.state), catalog, scenarios, segments), issues
@@ -161,6 +164,8 @@ def sync(project: Project, progress: Progress) -> list[Ingested]:
 
         ingested = ingest(project.workspace, begin)
         merges = record_merges(project.workspace, datetime.now(UTC))
+    if read_journal(project.workspace):
+        progress.warn("an erasure was interrupted: run 'limner users erase' to finish it")
     if merges and merges.words:
         progress.warn(f"identities: {merges.words}; see 'limner users merges'")
     if merges and merges.now.refused:

@@ -23,7 +23,7 @@ timezone: UTC
 sources:
   people: {type: users, path: people.csv, user: id, attributes: [city]}
   acts:
-    {type: events, path: 'acts*.csv', user: u, time: t, event: e, event_id: i, properties: {friend: friend, price: {column: price, type: number}}}
+    {type: events, path: 'acts*.csv', user: u, time: t, event: e, event_id: i, amount: price, properties: [friend]}
   links: {type: identities, path: links.csv, user: device, other: who, kind: kind}
 settings: {min_export: 1}
 """
@@ -213,6 +213,65 @@ def test_words_are_blanked_elsewhere_only_when_asked(root: Path, run_main: Run) 
         assert connection.execute(count).fetchall() == [(0,)]
 
 
+def test_what_cannot_be_erased_is_left_and_told(root: Path, run_main: Run) -> None:
+    model = root / ".limner" / "models" / "churn" / "m" / "model.json"
+    model.parent.mkdir(parents=True)
+    model.write_text('{"categories": ["anna-4711", "bert"]}', encoding="utf-8")
+    code, out, err = run_main("users", "erase", "anna-4711", "--yes", "--dir", root, "--format", "json")
+    found = json.loads(out)
+    assert (code, found["left"], "trained again" in err) == (1, 1, True)
+    assert {"place": "models/churn/m/model.json", "rows": 0, "values": 1, "left": 1} in found["places"]
+
+
+def test_leftovers_of_killed_runs_go_and_files_outside_are_named(root: Path, run_main: Run) -> None:
+    state = root / ".limner"
+    (state / "snapshots" / "20250301-0009.duckdb.tmp").write_bytes(b"anna-4711")
+    spilled = state / "tmp" / "duckdb_temp_storage-0.tmp"
+    spilled.parent.mkdir(exist_ok=True)
+    spilled.write_bytes(b"anna-4711")
+    (root / "gifts.csv").write_text("id,gift\nanna-4711,mug\n", encoding="utf-8")
+    tags = root / "tags" / "t.yaml"
+    text = "gift: {kind: imported, path: gifts.csv, user: id, column: gift, type: category}\n"
+    tags.write_text(tags.read_text(encoding="utf-8") + text, encoding="utf-8")
+    (root / "tags" / "u.yaml").write_text(
+        "annas: {kind: count, event: act, where: friend = 'anna-4711'}\n", encoding="utf-8"
+    )
+    found = rows(run_main, "users", "erase", "anna-4711", "--yes", "--dir", root)
+    assert {"place": "leftovers of killed runs", "rows": 2, "values": 0, "left": 0} in found["places"]
+    assert occurrences(state, "anna-4711", "phone-0815") == []
+    assert (found["values"], found["definitions"]) == (["gifts.csv"], ["tags/u.yaml"])
+    (root / "erased.txt").write_text("anna\n", encoding="utf-8")
+    code, _, err = run_main("check", "--dir", root)
+    assert (code, "erased.txt:1:1  this line is no digest" in err) == (1, True)
+
+
+def test_a_database_with_a_cursor_brings_nobody_back(tmp_path: Path, run_main: Run) -> None:
+    import sqlite3
+
+    (tmp_path / "limner.yaml").write_text(
+        f"name: t\ntimezone: UTC\nsources:\n  acts: {{type: events, url: 'sqlite:///{tmp_path}/s.db', table: acts, "
+        "user: u, time: t, event: e, event_id: i, cursor: i}\n",
+        encoding="utf-8",
+    )
+    with sqlite3.connect(tmp_path / "s.db") as database:
+        database.execute("CREATE TABLE acts (u TEXT, t TEXT, e TEXT, i INTEGER)")
+        database.execute(
+            "INSERT INTO acts VALUES ('anna-4711', '2025-01-01', 'act', 1), ('bert', '2025-01-01', 'act', 2)"
+        )
+    assert run_main("sync", "--dir", tmp_path)[0] == 0
+    assert run_main("users", "erase", "anna-4711", "--yes", "--dir", tmp_path)[0] == 0
+    with sqlite3.connect(tmp_path / "s.db") as database:
+        database.execute(
+            "INSERT INTO acts VALUES ('anna-4711', '2025-01-03', 'act', 3), ('bert', '2025-01-03', 'act', 4)"
+        )
+    (row,) = rows(run_main, "sync", "--dir", tmp_path)
+    assert (row["rows"], row["erased"]) == (2, 2)
+    assert occurrences(tmp_path / ".limner", "anna-4711") == []
+    assert rows(run_main, "users", "unerase", "anna-4711", "--dir", tmp_path)["read_anew"] == ["acts"]
+    (row,) = rows(run_main, "sync", "--dir", tmp_path)
+    assert (row["rows"], row["erased"]) == (4, 0)
+
+
 SLOW = """
 import sys, time
 import limner_profile.erasure as erasure
@@ -240,6 +299,7 @@ def test_an_erasure_that_was_killed_is_finished(root: Path, run_main: Run, secon
     process.wait()
     assert (state / "erasing.json").exists()
     assert occurrences(state, "anna-4711", "phone-0815")
+    assert "an erasure was interrupted" in run_main("sync", "--dir", root)[2]
     # Everything that is there can be read, and the current snapshot is what it was.
     assert run_main("sql", "select count(*) from profiles", "--dir", root)[0] == 0
     found = rows(run_main, "users", "erase", "--yes", "--dir", root)  # without a name: finish what was begun
