@@ -217,6 +217,7 @@ def snapshot_page() -> str:
     from limner_profile.identity import IDENTITIES_TABLE, REFUSALS_TABLE
     from limner_profile.snapshots import RUNS_TABLE, SNAPSHOT_TABLE
     from limner_profile.statistics import STATISTICS_TABLE
+    from limner_profile.versions import ATTRIBUTE_HISTORY_TABLE
     from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
     from limner_segments.scoring.rating import EVALUATIONS_TABLE, SCORES_TABLE
 
@@ -230,7 +231,7 @@ def snapshot_page() -> str:
         "categories VARCHAR; unknown is NULL. The score of a trained scenario is the column `<scenario>_score`.\n",
     ]
     for kind in (
-        TAGS_TABLE, STATISTICS_TABLE, SEGMENTS_TABLE,
+        TAGS_TABLE, STATISTICS_TABLE, ATTRIBUTE_HISTORY_TABLE, SEGMENTS_TABLE,
         AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
         INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, REJECTS_TABLE, IDENTITIES_TABLE, REFUSALS_TABLE, SNAPSHOT_TABLE,
     ):  # fmt: skip

@@ -24,6 +24,7 @@ from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sources import FieldType, is_acts
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
+from limner_profile.versions import write_attribute_history
 from limner_profile.windows import midnight, parse_as_of
 from limner_profile.workspace import Workspace
 
@@ -164,6 +165,8 @@ def _check_mapped(connection: duckdb.DuckDBPyConnection, workspace: Workspace, i
         if entry is not None and entry.type == source.type:
             rows = connection.execute(f"DESCRIBE SELECT * FROM {_files(workspace, [entry])}").fetchall()
             lacking = sorted(set(lacking) - {row[0] for row in rows})
+            if not lacking and bool(source.updated_at) != bool(entry.history):
+                lacking = ["updated_at"]
             if not lacking:
                 continue
         what = f"the source {name!r}" if entry is None else f"{', '.join(map(repr, lacking)) or 'the type'} of {name!r}"
@@ -233,6 +236,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     _write_rejects(connection, workspace)
     create_identities(connection)
     _write_sources(writer, workspace)
+    write_attribute_history(connection, workspace, writer.as_of)
     return count.rows
 
 

@@ -38,15 +38,15 @@ class CatalogTag:
     where: str = ""
     values: Mapping[str, Title] = field(default_factory=dict)
     parents: tuple[CatalogTag, ...] = ()
+    proven: bool = False
 
     @cached_property
     def provable(self) -> bool:
-        """Whether the value at a past as_of is computed from events before it, so cannot know the future.
+        """Whether the value at a past as_of is computed from events and dated attributes before it, so cannot know the future.
 
-        A tag of tags is provable where all that it refers to is.
+        A tag of tags is provable where all that it refers to is; `proven` says it of the tag by itself.
         """
-        own = self.definition is not None and self.definition.PROVABLE
-        return own and all(parent.provable for parent in self.parents)
+        return self.proven and all(parent.provable for parent in self.parents)
 
     @cached_property
     def sensitivity(self) -> Literal["none", "sensitive", "proxy"]:
@@ -148,18 +148,20 @@ def read_catalog(workspace: Workspace, schema: Schema) -> tuple[Catalog, list[Is
             ]
         issues += complaints
         if definition is not None and not complaints:
-            sound[entry.name] = _Read(definition, entry.document, definition.value_type(schema))
+            kind = definition.value_type(schema)
+            sound[entry.name] = _Read(definition, entry.document, kind, definition.provable(schema))
     tags, complaints = _linked(sound, {entry.name for entry in found} - set(sound))
     return Catalog(tags), issues + complaints
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A definition that is sound by itself, with the document that places it and the type of its values."""
+    """A definition that is sound by itself, with the document that places it, the type of its values and whether they are proven."""
 
     definition: Tag
     document: Document
     type: FieldType
+    proven: bool
 
 
 def _linked(sound: Mapping[str, _Read], broken: Collection[str]) -> tuple[dict[str, CatalogTag], list[Issue]]:
@@ -231,4 +233,5 @@ def _catalog_tag(name: str, read: _Read, parents: tuple[CatalogTag, ...]) -> Cat
         read.document.where((name,)),
         {**definition.default_values(), **definition.values},
         parents,
+        read.proven,
     )

@@ -57,7 +57,10 @@ def _from_sources(scope: Scope, tags: Mapping[str, Tag]) -> tuple[dict[str, exp.
     )
     query = query.from_("known")
     for source in sorted(scope.sources_seen):
-        query = query.join(_users(source), on=_same_user(f"users_{source}"), join_type="left")
+        same = _same_user(f"users_{source}")
+        if source in scope.schema.sources_with_history:
+            same = exp.and_(same, _valid(f"users_{source}", scope.as_of))
+        query = query.join(_users(source), on=same, join_type="left")
     for relation in sorted(scope.imported_seen):
         query = query.join(relation, on=_same_user(relation), join_type="left")
     if scope.aggregates:
@@ -95,6 +98,16 @@ def _users(source: str) -> exp.Table:
     return exp.Table(this=exp.to_identifier(f"users_{source}"))
 
 
+def _valid(relation: str, as_of: datetime) -> exp.Expr:
+    """The condition that an interval of attributes is the one known before as_of: a row of as_of itself is not seen."""
+    begins, ends = exp.column("valid_from", table=relation), exp.column("valid_to", table=relation)
+    open_end = exp.Is(this=ends, expression=exp.Null())
+    return exp.and_(
+        exp.LT(this=begins, expression=instant(as_of)),
+        exp.Paren(this=exp.or_(open_end, exp.GTE(this=ends.copy(), expression=instant(as_of)))),
+    )
+
+
 def _same_user(relation: str) -> exp.Expr:
     return exp.EQ(this=exp.column("user_id", table=relation), expression=exp.column("user_id", table="known"))
 
@@ -115,7 +128,12 @@ def _known_users(as_of: datetime, schema: Schema) -> exp.Query:
     parts: list[exp.Query] = []
     for source in schema.user_sources:
         listed = exp.select("user_id").from_(_users(source))
-        if source in schema.sources_with_since:
+        if source in schema.sources_with_history:
+            begin: exp.Expr = exp.column("valid_from")
+            if source in schema.sources_with_since:
+                begin = exp.Coalesce(this=exp.column("since"), expressions=[begin])
+            listed = listed.distinct().where(exp.LT(this=begin, expression=instant(as_of)))
+        elif source in schema.sources_with_since:
             since = exp.column("since")
             listed = listed.where(
                 exp.or_(exp.Is(this=since, expression=exp.Null()), exp.LT(this=since.copy(), expression=instant(as_of)))

@@ -330,14 +330,17 @@ def _recount(workspace: Workspace) -> None:
     with duckdb.connect() as connection:
         for entry in read_manifest(state):
             parts = tuple(_counted(connection, state, part, timed=entry.first_time is not None) for part in entry.parts)
-            repeated = sum(part.repeated for part in parts)
+            rows = sum(part.rows - part.repeated for part in parts)
+            if entry.history:
+                file = text_literal(str(state / entry.history))
+                rows = int(connection.execute(f"SELECT count(*) FROM read_parquet({file})").fetchall()[0][0])
             spans = [_span(connection, state, part) for part in parts] if entry.first_time is not None else []
             entries.append(
                 replace(
                     entry,
                     parts=parts,
-                    rows=sum(part.rows for part in parts) - repeated,
-                    duplicates=sum(part.duplicates for part in parts) + repeated,
+                    rows=rows,
+                    duplicates=sum(part.duplicates + part.rows for part in parts) - rows,
                     rejected=sum(part.rejected for part in parts),
                     first_time=min((first for first, _ in spans if first), default=None),
                     last_time=max((last for _, last in spans if last), default=None),

@@ -1,7 +1,7 @@
 """Identity: which ids are one user, found from the pairs of the identities sources, and applied where a build reads.
 
 What was ingested keeps the id that it came with. `merge_identities` lays views over the relations of a connection, so
-a pair that is taken back is undone by the next build. Imports identity_exceptions, manifest, schema, sources and workspace.
+a pair that is taken back is undone by the next build. Imports history, identity_exceptions, manifest, schema, sources and workspace.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from limner_profile.history import joined_sql
 from limner_profile.identity_exceptions import read_exceptions
 from limner_profile.manifest import Ingested, read_manifest
 from limner_profile.schema import table, text_literal
@@ -129,7 +130,8 @@ def merge_identities(connection: duckdb.DuckDBPyConnection, workspace: Workspace
         if name == "events":
             _lay_over(connection, name, "VIEW", _MERGED_EVENTS)
         elif name.startswith("users_") and name[6:] in workspace.config.sources:
-            _lay_over(connection, name, "VIEW", _one_row_a_user(connection, name))
+            one_user = _one_history_a_user if workspace.config.sources[name[6:]].updated_at else _one_row_a_user
+            _lay_over(connection, name, "VIEW", one_user(connection, name))
     for (name,) in tables:
         if name.startswith("imported_"):
             _lay_over(connection, name, "TABLE", _one_row_a_user(connection, name))
@@ -182,6 +184,14 @@ def _one_row_a_user(connection: duckdb.DuckDBPyConnection, name: str) -> str:
         f"SELECT {plain} FROM {{stored}} WHERE user_id NOT IN (SELECT id FROM identity_map) UNION ALL "
         f"SELECT {', '.join(['m.user_id', *merged])} FROM {{stored}} AS s JOIN identity_map AS m ON m.id = s.user_id GROUP BY m.user_id"
     )
+
+
+def _one_history_a_user(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    """The query that makes one history of those of all ids of a user: the same rule, at every instant."""
+    columns = [row[0] for row in connection.execute(f'DESCRIBE SELECT * FROM "{name}"').fetchall()]
+    values = [column for column in columns if column not in ("user_id", "valid_from", "valid_to")]
+    joined = joined_sql("{stored}", "identity_map", values)
+    return f"SELECT * FROM {{stored}} WHERE user_id NOT IN (SELECT id FROM identity_map) UNION ALL BY NAME ({joined})"
 
 
 def _parts(workspace: Workspace, source_type: str) -> list[Ingested]:

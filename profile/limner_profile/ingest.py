@@ -1,7 +1,8 @@
 """Ingestion: source files become sorted Parquet under .limner/, and rows that cannot be read are kept aside.
 
 Each file of a source gives one part: a file of events (or of users) and one of rejects. The manifest names the parts in
-use and is replaced at the end, so a killed run leaves the old ones in use. Imports manifest, overlaps, staging, sync_plan, workspace.
+use and is replaced at the end, so a killed run leaves the old ones in use. Imports history, manifest, overlaps, staging,
+sync_plan and workspace.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import duckdb
 from limner_profile.disk import writing
 from limner_profile.erasure_list import ErasureList, leave_out_erased, read_erasures
 from limner_profile.errors import Issue, SourceError
+from limner_profile.history import count_contradictions, fold, keep_earlier, write_history
 from limner_profile.manifest import Ingested, Part, read_manifest, write_manifest
 from limner_profile.overlaps import copy_to, distinct_rows, parquet_list, trim
 from limner_profile.sources import Source
@@ -117,7 +119,7 @@ def _ingest_table(workspace: Workspace, plan: SourcePlan, old: Ingested | None) 
             raise _unreadable(source, Path(source.label), where, error) from None
         parts = [part] if batch.replaces or not old else [*old.parts, part]
         _check_readable(con, workspace.state, source, where, parts)
-        entry = _summed(con, workspace, plan, trim(con, workspace.state, source, parts))
+        entry = _settled(con, workspace, plan, old, parts)
     return replace(entry, mark=batch.mark, at_mark=batch.at_mark)
 
 
@@ -146,7 +148,43 @@ def _ingest_files(workspace: Workspace, plan: SourcePlan, old: Ingested | None) 
                     raise _unreadable(source, piece.path, where, error) from None
             parts.append(part)
         _check_readable(con, workspace.state, source, where, parts)
-        return _summed(con, workspace, plan, trim(con, workspace.state, source, parts))
+        return _settled(con, workspace, plan, old, parts)
+
+
+def _settled(
+    con: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    plan: SourcePlan,
+    old: Ingested | None,
+    parts: Sequence[Part],
+) -> Ingested:
+    """What the parts give together: of attribute history the intervals, else the rows without those that another part has."""
+    name, state, source = plan.source, workspace.state, workspace.config.sources[plan.source]
+    if not source.updated_at:
+        return _summed(con, workspace, plan, trim(con, state, source, parts))
+    known = old if old and old.digest == workspace.source_digest(name) else None
+    if known:
+        present = {part.fingerprint for part in parts}
+        earlier = [part for part in known.parts if part.fingerprint not in present]
+        parts = [*keep_earlier(con, state, name, plan.fields, earlier, parts), *parts]
+    if source.cursor:
+        parts = fold(con, state, name, plan.fields, parts)
+    history = write_history(con, state, name, plan.fields, parts, known)
+    entry = _summed(con, workspace, plan, tuple(parts))
+    notes = entry.notes
+    more = history.contradictions - (known.contradictions if known else 0)
+    if more > 0:
+        shown = f"{more:,} rows" if more > 1 else "1 row"
+        notes += (f"{name}: {shown} of a user and an updated_at that come again with other values; the last counts",)
+    repeated = entry.rows - history.rows
+    return replace(
+        entry,
+        history=history.file,
+        contradictions=history.contradictions,
+        rows=history.rows,
+        duplicates=entry.duplicates + repeated,
+        notes=notes,
+    )
 
 
 def _prepare(con: duckdb.DuckDBPyConnection, workspace: Workspace, source: Source) -> None:
@@ -172,6 +210,9 @@ def write_part(
     kept = distinct_rows(con, source)
     folder = "events" if source.has_acts else source.type
     order = "user_id, time" if source.has_acts else "user_id"
+    contradictions = 0
+    if source.updated_at:
+        order, contradictions = "user_id, updated_at", count_contradictions(con, fields, kept)
     target, rejects = f"{folder}/{name}-{fingerprint}.parquet", f"rejects/{name}-{fingerprint}.parquet"
     selected = ", ".join(quoted(field.name) for field in fields)
     span = (None, None)
@@ -188,7 +229,17 @@ def write_part(
     staged, rows, rejected = (_one(con, f"SELECT count(*) FROM {table}") for table in ("staged", kept, "rejected"))
     first, last = (instant.isoformat() if instant else None for instant in span)
     return Part(
-        origin, fingerprint, target, rejects, rows, staged - rows, rejected - bool(erased), first, last, erased=erased
+        origin,
+        fingerprint,
+        target,
+        rejects,
+        rows,
+        staged - rows,
+        rejected - bool(erased),
+        first,
+        last,
+        erased=erased,
+        contradictions=contradictions,
     )
 
 

@@ -70,6 +70,8 @@ def trace_tag(name: str, catalog: Catalog, workspace: Workspace) -> Lineage:
                     columns.append(SourceColumn(source, place, "", f"event = {constant!r}"))
         else:
             wanted = {column.name for column in query.find_all(exp.Column) if column.table == f"users_{source}"}
+            if "valid_from" in wanted:
+                wanted.add("updated_at")
             columns += [
                 SourceColumn(source, place, mapped[field], field)
                 for field in sorted(wanted - {"user_id"})

@@ -1,11 +1,11 @@
 """Looking up one profile: every tag value of a user with its place among all users, and the latest acts.
 
-Imports builder, catalog, snapshots and workspace. Computes in DuckDB; gives plain rows.
+Imports builder, catalog, snapshots, versions and workspace. Computes in DuckDB; gives plain rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from limner_profile.errors import Issue, UnknownNameError, did_you_mean
 from limner_profile.identity import IDENTITIES_TABLE
 from limner_profile.snapshots import Snapshot
 from limner_profile.tags.base import EventTag, Scope
+from limner_profile.versions import AttributeVersion
 from limner_profile.workspace import Workspace
 
 
@@ -92,18 +93,30 @@ def read_profile(snapshot: Snapshot, user: str) -> list[ProfileValue]:
 
 @dataclass(frozen=True)
 class ValueOrigin:
-    """What stands behind a value: how many events were counted (None for a tag without events), and from which sources."""
+    """What stands behind a value: how many events were counted (None for a tag without events), and from which sources.
+
+    `valid_from` is since when an attribute has had its value, where its source keeps history.
+    """
 
     events: int | None
     sources: tuple[str, ...]
+    valid_from: datetime | None = None
 
 
 def read_origins(
-    workspace: Workspace, catalog: Catalog, user: str | Sequence[str], as_of: datetime
+    workspace: Workspace,
+    catalog: Catalog,
+    user: str | Sequence[str],
+    as_of: datetime,
+    history: Iterable[AttributeVersion] = (),
 ) -> dict[str, ValueOrigin]:
-    """Tag to origin for one user (by all ids of it): the events in the tag's window that fulfil its filter, as they are ingested now."""
+    """Tag to origin for one user (by all ids of it): the events in the tag's window that fulfil its filter, as ingested now.
+
+    `history` is what `read_history` gave for that user and as_of.
+    """
     schema = workspace.schema
     ids = _ids(user)
+    begins = {version.attribute: version.valid_from for version in history if version.valid_to is None}
     origins: dict[str, ValueOrigin] = {}
     counted: dict[str, str] = {}
     scope = Scope(as_of.astimezone(UTC), workspace.timezone, schema)
@@ -111,8 +124,9 @@ def read_origins(
         if isinstance(tag, EventTag):
             counted[name] = scope.acts(tag.events, tag.where, tag.window).sql(dialect="duckdb")
         else:
-            source = schema.attribute_source.get(str(getattr(tag, "attribute", "")))
-            origins[name] = ValueOrigin(None, (source,) if source else ())
+            attribute = str(getattr(tag, "attribute", ""))
+            source = schema.attribute_source.get(attribute)
+            origins[name] = ValueOrigin(None, (source,) if source else (), begins.get(attribute))
     if counted:
         parts = ", ".join(
             f"count(*) FILTER (WHERE {acts}), list_sort(list(DISTINCT source) FILTER (WHERE {acts}))"

@@ -21,7 +21,8 @@ class Part:
 
     `origin` is the file (relative to the workspace), or what was asked of a database. `file` holds the rows that are sound
     and differ from each other; `trimmed`, where there is one, holds them without the `repeated` rows that another part has,
-    too. `erased` rows were left out, since they are those of people who were erased.
+    too. `erased` rows were left out, since they are those of people who were erased. A part that is `kept` holds rows of
+    attribute history whose files have changed or gone since. `contradictions` are as in Ingested.
     """
 
     origin: str
@@ -36,6 +37,8 @@ class Part:
     trimmed: str | None = None
     repeated: int = 0
     erased: int = 0
+    kept: bool = False
+    contradictions: int = 0
 
     @property
     def in_use(self) -> str:
@@ -48,8 +51,10 @@ class Ingested:
     """What one source gave: its parts, rows kept, dropped as duplicates, and rejected.
 
     `columns` are the columns that its files had (name to DuckDB type), `types` what was made of those without a stated type;
-    `mark` is the highest value of the cursor of a database, `at_mark` the digests of the rows that have it. `reused`, `read`,
-    `gone` and `notes` tell of the sync that returned it, and are not kept.
+    `mark` is the highest value of the cursor of a database, `at_mark` the digests of the rows that have it. Where the source keeps
+    attribute history, `history` is the file of intervals that readers read instead of the parts, and `contradictions` counts the
+    rows that differ from the one of the same user and updated_at that counts. `reused`, `read`, `gone` and `notes` tell of the
+    sync that returned it, and are not kept.
     """
 
     source: str
@@ -65,6 +70,8 @@ class Ingested:
     types: Mapping[str, str] = field(default_factory=dict)
     mark: tuple[str, str] | None = None
     at_mark: tuple[str, ...] = ()
+    history: str | None = None
+    contradictions: int = 0
     reused: bool = False
     read: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
@@ -73,7 +80,7 @@ class Ingested:
     @property
     def files(self) -> tuple[str, ...]:
         """The ingested files to read, relative to .limner/."""
-        return tuple(part.in_use for part in self.parts)
+        return (self.history,) if self.history else tuple(part.in_use for part in self.parts)
 
     @property
     def erased(self) -> int:

@@ -130,6 +130,6 @@ def _find(con: duckdb.DuckDBPyConnection, state: Path, source: Source, parts: Se
 
 def _keys(con: duckdb.DuckDBPyConnection, source: Source, relation: str) -> list[str]:
     if source.type == "users":
-        return ["user_id"]
+        return ["user_id", "updated_at"] if source.updated_at else ["user_id"]
     rows = con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     return [quoted(row[0]) for row in rows if row[0] not in ("_row", "filename", "file_row_number")]

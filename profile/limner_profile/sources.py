@@ -98,6 +98,8 @@ class Source(Definition):
     """The column with the amount of an order; a row without one is rejected."""
     since: str | None = None
     """For users: the column that says from when on they exist (sign-up)."""
+    updated_at: str | None = None
+    """For users: the column that says from when on a row's attributes hold. There may be many rows a user, and each stays."""
     other: str | None = None
     """For identities: the column with another id of the user."""
     kind: str | None = None
@@ -134,9 +136,19 @@ class Source(Definition):
             wrong = [name for name in event_only if getattr(self, name)]
             wrong += [name for name in _PAIR_FIELDS if getattr(self, name)]
         elif self.type in ("events", "orders"):
-            wrong = [name for name in ("since", "attributes", *_PAIR_FIELDS) if getattr(self, name)]
+            wrong = [name for name in ("since", "updated_at", "attributes", *_PAIR_FIELDS) if getattr(self, name)]
         else:
-            others = ("received", "event", "event_name", "event_id", "amount", "since", "properties", "attributes")
+            others = (
+                "received",
+                "event",
+                "event_name",
+                "event_id",
+                "amount",
+                "since",
+                "updated_at",
+                "properties",
+                "attributes",
+            )
             wrong = [name for name in others if getattr(self, name)]
         if wrong:
             raise ValueError(f"a source of type {self.type} has no field {wrong[0]!r} | remove it, or change the type")
@@ -161,6 +173,8 @@ class Source(Definition):
             raise ValueError("a source of orders needs 'amount' | name the column that holds the amount")
         # DuckDB tells column names apart by their letters only, not by upper and lower case.
         taken = RESERVED | _WORKING | ({"since"} if self.type == "users" else set())
+        if self.updated_at:
+            taken |= {"updated_at", "valid_from", "valid_to", "_part"}
         folded: dict[str, str] = {}
         for name in (*self.properties, *self.attributes):
             if not name or name.casefold() in taken or name.casefold().startswith("_raw_"):
@@ -223,7 +237,18 @@ class Source(Definition):
         """Which YAML field names which column of the file: field path to column name."""
         single = {
             name: getattr(self, name)
-            for name in ("user", "time", "received", "event", "event_id", "amount", "since", "cursor", *_PAIR_FIELDS)
+            for name in (
+                "user",
+                "time",
+                "received",
+                "event",
+                "event_id",
+                "amount",
+                "since",
+                "updated_at",
+                "cursor",
+                *_PAIR_FIELDS,
+            )
         }
         columns = {name: column for name, column in single.items() if column}
         columns |= {f"properties.{name}": mapping.column for name, mapping in self.properties.items()}

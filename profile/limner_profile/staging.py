@@ -65,6 +65,8 @@ def staged_fields(source: Source, columns: Mapping[str, str], types: Mapping[str
         fields.append(StagedField("event_id", source.event_id, "category", False))
     if source.amount:
         fields.append(StagedField("amount", source.amount, "number", source.type == "orders"))
+    if source.updated_at:
+        fields.append(StagedField("updated_at", source.updated_at, "time", True))
     for name, column in (("received", source.received), ("since", source.since)):
         if column:
             fields.append(StagedField(name, column, "time", False))
@@ -218,7 +220,7 @@ def _cast(field: StagedField, source: Source) -> str:
         # An empty text field of a CSV file is a missing value; DuckDB reads it as NULL already.
         return _as_text(column)
     if field.type == "time":
-        if source.time_format and field.name in ("time", "received", "since", "until"):
+        if source.time_format and field.name in ("time", "received", "since", "updated_at", "until"):
             instant = f"CAST(try_strptime(CAST({column} AS VARCHAR), {text_of(source.time_format)}) AS TIMESTAMPTZ)"
         else:
             # The session's time zone is the source's: text and timestamps without an offset are read as local.

@@ -1,6 +1,6 @@
 """What a sync will do, found out without writing anything: which files are new, changed or gone, and which columns fit.
 
-Imports sources, staging, manifest and workspace.
+Imports history, manifest, sources, staging and workspace.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import duckdb
 from limner_profile.databases import Mark, fetch, mark_of, mark_value
 from limner_profile.errors import Issue, SourceError
 from limner_profile.frames import as_arrow, table_columns, table_digest
+from limner_profile.history import lost_rows
 from limner_profile.manifest import Ingested, Part, read_manifest
 from limner_profile.sources import (
     FieldType,
@@ -69,13 +70,20 @@ class SourcePlan:
     fields: tuple[StagedField, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     batch: Batch | None = None
+    keeps: bool = False
+    lost: int = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know: files that are gone, columns that nothing maps."""
         texts = []
         if self.gone:
-            texts.append(f"{self.source}: {_listed(self.gone)} gone; the rows go, too")
+            what = "the rows stay, being history" if self.keeps else "the rows go, too"
+            texts.append(f"{self.source}: {_listed(self.gone)} gone; {what}")
+        if self.lost:
+            texts.append(
+                f"{self.source}: the mapping has changed; {self.lost:,} earlier rows go, which no file holds any more"
+            )
         if self.new_columns:
             texts.append(f"{self.source}: new columns that are not mapped: {', '.join(self.new_columns)}")
         return tuple(texts)
@@ -138,7 +146,8 @@ def plan_table(workspace: Workspace, name: str, before: Ingested | None, table: 
     retyped = _retyped(workspace, name, source, IN_MEMORY, fields, columns, rows) if known and rows.num_rows else {}
     had = before.columns if before else columns
     new_columns = tuple(column for column in columns if column not in had)
-    old = [part.fingerprint for part in known.parts] if known and _all_there(workspace, known) else []
+    there = known.parts if known and _all_there(workspace, known) else ()
+    old = [part.fingerprint for part in there if not part.kept]
     fresh = (rows.num_rows > 0 or not mark) and batch.fingerprint not in old
     origins = (batch.origin,) if fresh else ()
     changed = bool(old) and not mark
@@ -156,6 +165,8 @@ def plan_table(workspace: Workspace, name: str, before: Ingested | None, table: 
         tuple(fields),
         {**columns, **(known.columns if known else {})},
         batch if fresh else None,
+        source.updated_at is not None,
+        0 if mark else lost_rows(before, known),
     )
 
 
@@ -246,7 +257,7 @@ def plan_files(workspace: Workspace, name: str, before: Ingested | None) -> Sour
             issues += wrong.values()
         seen = {**columns, **seen}
     origins = {piece.origin for piece in pieces}
-    had = {part.origin for part in before.parts} if before else set()
+    had = {part.origin for part in before.parts if not part.kept} if before else set()
     return SourcePlan(
         name,
         tuple(piece.origin for piece in to_read if piece.origin not in had),
@@ -260,6 +271,8 @@ def plan_files(workspace: Workspace, name: str, before: Ingested | None) -> Sour
         tuple(pieces),
         tuple(fields),
         seen,
+        keeps=source.updated_at is not None,
+        lost=lost_rows(before, known),
     )
 
 

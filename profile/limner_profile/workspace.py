@@ -94,6 +94,7 @@ class Schema:
     sources_with_since: frozenset[str]
     has_received: bool
     has_events: bool
+    sources_with_history: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -276,6 +277,7 @@ class Workspace:
             frozenset(name for name, source in sources.items() if source.since),
             any(source.received for source in sources.values()),
             any(source.has_acts for source in sources.values()),
+            frozenset(name for name, source in sources.items() if source.updated_at),
         )
 
 

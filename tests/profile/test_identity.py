@@ -103,6 +103,17 @@ def test_merged_users_exist_since_the_first_of_their_ids_does(lay: Lay) -> None:
     assert set(profiles(root, "2025-01-02")) == {"anna", "bert"}
 
 
+def test_the_histories_of_merged_users_become_one(lay: Lay) -> None:
+    config = CONFIG.replace("since: joined", "updated_at: at").replace(", time: known", "")
+    people = "id,city,plan,at\nanna,Bonn,,2025-01-03\nd1,Ulm,free,2025-01-01\nd1,Kiel,pro,2025-01-05\nbert,Bonn,,2025-01-02\n"
+    root = lay({**FILES, "limner.yaml": config, "people.csv": people})
+    found = {as_of: profiles(root, as_of)["anna"] for as_of in ("2025-01-02", "2025-01-04", "2025-01-06")}
+    assert {as_of: (row["city"], row["plan"]) for as_of, row in found.items()} == {
+        "2025-01-02": ("Ulm", "free"), "2025-01-04": ("Bonn", "free"), "2025-01-06": ("Bonn", "pro"),
+    }  # fmt: skip
+    assert profiles(root, "2025-01-06")["bert"]["city"] == "Bonn"
+
+
 def test_what_is_stored_keeps_its_ids(lay: Lay) -> None:
     root = lay(FILES)
     profiles(root, "2025-02-01")

@@ -27,7 +27,7 @@ EXAMPLES = [
     for kind, cls in TAG_KINDS
     for index, example in enumerate(cls.EXAMPLES)
 ]
-FIXED = {"user_id", "time", "event", "amount", "event_id", "received", "since"}
+FIXED = {"user_id", "time", "event", "amount", "event_id", "received", "since", "updated_at"}
 
 
 def _table(rows: Any) -> tuple[str, dict[str, str]]:
@@ -63,6 +63,7 @@ def example_files(example: Example) -> dict[str, str | bytes]:
         sources["people"] = {
             "type": "users", "path": "people.csv", "user": "user_id",
             "attributes": {name: {"column": name, "type": kind} for name, kind in types.items()},
+            **({"updated_at": "updated_at"} if any("updated_at" in row for row in example.users) else {}),
         }  # fmt: skip
     files["limner.yaml"] = yaml.safe_dump({"name": "example", "timezone": "Asia/Shanghai", "sources": sources})
     files["tags/tag.yaml"] = yaml.safe_dump(

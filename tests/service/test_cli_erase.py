@@ -245,6 +245,33 @@ def test_leftovers_of_killed_runs_go_and_files_outside_are_named(root: Path, run
     assert (code, "erased.txt:1:1  this line is no digest" in err) == (1, True)
 
 
+def test_the_history_of_attributes_goes(tmp_path: Path, run_main: Run) -> None:
+    (tmp_path / "limner.yaml").write_text(
+        "name: t\ntimezone: UTC\nsources:\n  people: {type: users, path: p.csv, user: id, updated_at: at, attributes: [city]}\n"
+        "settings: {as_of: 2025-02-01}\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "tags").mkdir()
+    (tmp_path / "tags" / "t.yaml").write_text("city: {kind: attribute, attribute: city}\n", encoding="utf-8")
+    begun = "id,city,at\nanna-4711,Bonn,2025-01-01\nbert,Ulm,2025-01-01\n"
+    (tmp_path / "p.csv").write_text(begun, encoding="utf-8")
+    assert run_main("build", "--dir", tmp_path)[0] == 0
+    (tmp_path / "p.csv").write_text("id,city,at\nanna-4711,Ulm,2025-01-05\nbert,Kiel,2025-01-05\n", encoding="utf-8")
+    assert run_main("build", "--dir", tmp_path)[0] == 0
+    found = rows(run_main, "users", "erase", "anna-4711", "--yes", "--dir", tmp_path)
+    assert any("attribute_history" in place["place"] for place in found["places"])
+    assert occurrences(tmp_path / ".limner", "anna-4711") == []
+    (row,) = rows(run_main, "sync", "--dir", tmp_path)
+    assert (row["rows"], row["rejected"], row["reused"]) == (2, 0, True)
+    (tmp_path / "p.csv").write_text(begun + "bert,Rom,2025-01-09\n", encoding="utf-8")
+    assert run_main("build", "--dir", tmp_path)[0] == 0
+    assert occurrences(tmp_path / ".limner", "anna-4711") == []
+    history = rows(
+        run_main, "sql", "select user_id, value from attribute_history order by valid_from", "--dir", tmp_path
+    )
+    assert history == [{"user_id": "bert", "value": city} for city in ("Ulm", "Kiel", "Rom")]
+
+
 def test_a_database_with_a_cursor_brings_nobody_back(tmp_path: Path, run_main: Run) -> None:
     import sqlite3
 

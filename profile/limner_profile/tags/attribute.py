@@ -1,4 +1,4 @@
-"""Tag kind `attribute`: what a source of users says about a user, as it stands today."""
+"""Tag kind `attribute`: what a source of users says about a user: at as_of where it keeps history, else as it stands today."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from limner_profile.workspace import Schema
 class Attribute(Tag):
     """The value of an attribute, or with `as: age` the full years since the year of birth that it holds.
 
-    Unknown where the source has no value, and for users whom the source does not list. An attribute carries no
-    history: its value is today's at every as_of, so nobody can prove that it was known at a past one.
+    Unknown where the source has no value, and for users whom the source does not list. Where the source maps `updated_at`, the
+    value is that of the user's newest row before as_of: unknown where the first row is later, or that row has no value. Without
+    it an attribute carries no history: its value is today's at every as_of, so nobody can prove that it was known at a past one.
     """
 
     kind: Literal["attribute"]
@@ -42,6 +43,20 @@ class Attribute(Tag):
                 {"user_id": "u1", "birth_year": 2000},
                 {"user_id": "u2", "birth_year": 1900},
                 {"user_id": "u3", "birth_year": None},
+            ),
+        ),
+        # With a history: what is known before as_of, and an empty cell empties.
+        Example(
+            {"kind": "attribute", "attribute": "city"},
+            {"u1": "北京", "u2": None, "u3": None},
+            events=({"user_id": "u3", "time": "2025-01-10", "event": "login"},),
+            users=(
+                {"user_id": "u1", "updated_at": "2025-01-01", "city": "上海"},
+                {"user_id": "u1", "updated_at": "2025-02-28 23:59:59", "city": "北京"},
+                {"user_id": "u1", "updated_at": "2025-03-01", "city": "广州"},
+                {"user_id": "u2", "updated_at": "2025-01-01", "city": "上海"},
+                {"user_id": "u2", "updated_at": "2025-02-01", "city": None},
+                {"user_id": "u3", "updated_at": "2025-04-01", "city": "上海"},
             ),
         ),
     )
@@ -67,6 +82,10 @@ class Attribute(Tag):
     def value_type(self, schema: Schema) -> FieldType:
         """The attribute's type, a number for an age."""
         return "number" if self.as_ == "age" else schema.attributes[self.attribute]
+
+    def provable(self, schema: Schema) -> bool:
+        """Whether the source keeps history, so that the value is the one of as_of."""
+        return schema.attribute_source.get(self.attribute) in schema.sources_with_history
 
     def default_title(self) -> Title:
         """The attribute's name, or age."""

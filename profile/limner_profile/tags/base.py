@@ -293,7 +293,7 @@ class Tag(Definition):
     EXAMPLES: ClassVar[tuple[Example, ...]] = ()
     # Whether the values are whole numbers, and stored as such.
     INTEGER: ClassVar[bool] = False
-    # Whether the value can be shown to have been known at as_of: computed from timed events, not from a table of today.
+    # Whether the value can be shown to have been known at as_of: computed from what has a time, not from a table of today.
     PROVABLE: ClassVar[bool] = True
 
     def value(self, scope: Scope) -> exp.Expr:
@@ -315,6 +315,10 @@ class Tag(Definition):
     def default_values(self) -> dict[str, Title]:
         """Titles of the values that the kind itself knows; those of the definition go before them."""
         return {}
+
+    def provable(self, schema: Schema) -> bool:
+        """Whether the value can be shown to have been known at as_of, given what the sources offer."""
+        return self.PROVABLE
 
     @property
     def whole_numbers(self) -> bool:

@@ -71,6 +71,7 @@ def sync(
 def _say_plan(directory: Path, style: Format) -> None:
     from limner import project as work
     from limner.output import print_error, print_rows
+    from limner.progress import TerminalProgress
     from limner_profile.errors import UserError
 
     plans = work.plan(directory)
@@ -85,6 +86,8 @@ def _say_plan(directory: Path, style: Format) -> None:
     if style.value != "json":
         rows = [{key: " ".join(word) if isinstance(word, list) else word for key, word in row.items()} for row in rows]
     print_rows(rows, style)
+    for note in (note for plan in plans for note in plan.notes):
+        TerminalProgress().warn(note)
     issues = [issue for plan in plans for issue in plan.issues]
     if issues:
         print_error(UserError(issues))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -25,9 +28,13 @@ def show_profile(
     language: Language = None,
     style: Style = "table",
 ) -> None:
-    """Show every tag value of a user: where it comes from, its place among all users, what changed, the latest acts."""
+    """Show every tag value of a user: where it comes from, its place among all users, what changed, the latest acts.
+
+    Of attributes whose source maps updated_at also since when they hold, and their earlier values.
+    """
     from limner.output import Format, console, print_object, print_rows, show
     from limner_profile.lookup import ValueOrigin, find_user, read_changes, read_origins, read_profile, read_timeline
+    from limner_profile.versions import read_history
 
     chosen = style_of(style)
     project = opened(directory)
@@ -38,23 +45,32 @@ def show_profile(
         values = read_profile(current, user)
         timeline = read_timeline(project.workspace, found.ids, current.as_of, acts) if acts else []
         as_of = current.as_of_text
-        origins = read_origins(project.workspace, project.catalog, found.ids, current.as_of)
+        versions = read_history(project.workspace, user, current.as_of, found.ids)
+        origins = read_origins(project.workspace, project.catalog, found.ids, current.as_of, versions)
         earlier = since or project.store.previous_id(current.id)
         changes = []
         if earlier is not None and earlier != current.id:
             with project.store.open(earlier) as before:
                 changes = [asdict(change) for change in read_changes(before, current, user)]
     nothing = ValueOrigin(None, ())  # such as a score, which its model computes
+    zone = project.workspace.timezone
+    history = [
+        {"source": it.source, "attribute": it.attribute, "value": it.value,
+         "valid_from": _local(it.valid_from, zone), "valid_to": _local(it.valid_to, zone)}
+        for it in versions
+    ]  # fmt: skip
     if chosen is Format.json:
         profile = [
             {"tag": value.tag, "title": value.title_zh if wanted == "zh" else value.title_en, "kind": value.kind,
              "window": value.window, "unit": value.unit, "value": value.value, "percentile": value.percentile,
-             "sources": list(origins.get(value.tag, nothing).sources), "events": origins.get(value.tag, nothing).events}
+             "sources": list(origins.get(value.tag, nothing).sources), "events": origins.get(value.tag, nothing).events,
+             "valid_from": _local(origins.get(value.tag, nothing).valid_from, zone)}
             for value in values
         ]  # fmt: skip
         content = {"user_id": user, "ids": list(found.ids), "as_of": as_of, "profile": profile, "acts": timeline}
-        print_object({**content, "since": earlier, "changes": changes}, chosen)
+        print_object({**content, "since": earlier, "changes": changes, "history": history}, chosen)
         return
+    dated = bool(project.workspace.schema.sources_with_history)
     rows = [
         {
             "tag": value.tag, "title": value.title_zh if wanted == "zh" else value.title_en,
@@ -62,6 +78,7 @@ def show_profile(
             "percentile": None if value.percentile is None else f"{100 * value.percentile:.0f} %",
             "window": value.window, "events": origins.get(value.tag, nothing).events,
             "sources": ", ".join(origins.get(value.tag, nothing).sources),
+            **({"valid_from": _local(origins.get(value.tag, nothing).valid_from, zone)} if dated else {}),
         }
         for value in values
     ]  # fmt: skip
@@ -71,10 +88,21 @@ def show_profile(
     if changes and chosen is Format.table:
         console().print()
         print_rows(changes, chosen, ["tag", "before", "after", "redefined"], title=f"changed since {earlier}")
+    # An attribute that has had one value only is told by its tag.
+    several = Counter(version.attribute for version in versions)
+    shown = [row for row in history if several[str(row["attribute"])] > 1]
+    if shown and chosen is Format.table:
+        console().print()
+        columns = ["attribute", "value", "valid_from", "valid_to", "source"]
+        print_rows(shown, chosen, columns, title="history of attributes")
     if timeline and chosen is Format.table:
         console().print()
         acts_rows = [{"time": act["time"], "event": act["event"], "properties": act["properties"]} for act in timeline]
         print_rows(acts_rows, chosen, title="latest acts")
+
+
+def _local(moment: datetime | None, zone: ZoneInfo) -> str | None:
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M") if moment else None
 
 
 @app.command("why")
