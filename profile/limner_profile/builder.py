@@ -18,6 +18,7 @@ from limner_profile.errors import Issue, RefusedError
 from limner_profile.identity import create_identities, merge_identities
 from limner_profile.ingest import read_ingested
 from limner_profile.manifest import Ingested
+from limner_profile.overlaps import parquet_list
 from limner_profile.quality import Breach, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
@@ -109,7 +110,7 @@ def default_as_of(workspace: Workspace, now: datetime) -> datetime:
 
 
 def attach_sources(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-    """Create the temporary views `events` and `users_<source>` over the ingested files.
+    """Create the temporary views `events`, `acted` (users and since when they are known) and `users_<source>` over the ingested files.
 
     Raises RefusedError before ingestion, and where sources or their fields were added since.
     """
@@ -124,7 +125,7 @@ def attach_sources(connection: duckdb.DuckDBPyConnection, workspace: Workspace) 
 
 
 def attach_events(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-    """Create the temporary view `events` over the ingested files; raises RefusedError before ingestion.
+    """Create the temporary views `events` and `acted` over the ingested files; raises RefusedError before ingestion.
 
     A field that was mapped after the ingestion is a column without values.
     """
@@ -139,6 +140,8 @@ def attach_events(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
         ]
         columns = ", ".join(["*", *lacking])
         connection.execute(f"CREATE OR REPLACE TEMP VIEW events AS SELECT {columns} FROM {_files(workspace, events)}")
+        known = parquet_list(workspace.state / file for entry in events for file in entry.known_files)
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW acted AS SELECT user_id, since FROM read_parquet({known})")
 
 
 def attach_files(connection: duckdb.DuckDBPyConnection, workspace: Workspace, catalog: Catalog) -> None:
@@ -150,7 +153,9 @@ def attach_files(connection: duckdb.DuckDBPyConnection, workspace: Workspace, ca
 def _in_use(workspace: Workspace) -> list[Ingested]:
     """What was ingested of the sources that limner.yaml names today; raises RefusedError where nothing was."""
     entries = [entry for entry in read_ingested(workspace) if entry.source in workspace.config.sources]
-    if not entries or not all((workspace.state / file).exists() for entry in entries for file in entry.files):
+    if not entries or not all(
+        (workspace.state / path).exists() for entry in entries for path in (*entry.files, *entry.known_files)
+    ):
         raise RefusedError(
             Issue("not-ingested", str(workspace.root), "no data has been ingested yet", "run 'limner sync' first")
         )
@@ -177,10 +182,7 @@ def _check_mapped(connection: duckdb.DuckDBPyConnection, workspace: Workspace, i
 
 
 def _files(workspace: Workspace, entries: Sequence[Ingested]) -> str:
-    paths = ", ".join(
-        "'" + str(workspace.state / file).replace("'", "''") + "'" for entry in entries for file in entry.files
-    )
-    return f"read_parquet([{paths}], union_by_name = true)"
+    return f"read_parquet({parquet_list(workspace.state / file for entry in entries for file in entry.files)}, union_by_name = true)"
 
 
 def event_names(workspace: Workspace) -> set[str]:
@@ -305,13 +307,9 @@ def refresh_tag_statistics(connection: duckdb.DuckDBPyConnection, name: str) -> 
 
 
 def _write_rejects(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-    files = ", ".join(
-        "'" + str(workspace.state / file).replace("'", "''") + "'"
-        for entry in read_ingested(workspace)
-        for file in entry.rejects_files
-    )
+    files = parquet_list(workspace.state / file for entry in read_ingested(workspace) for file in entry.rejects_files)
     REJECTS_TABLE.create(connection, replace=True)
-    connection.execute(f"INSERT INTO rejects SELECT * FROM read_parquet([{files}])")
+    connection.execute(f"INSERT INTO rejects SELECT * FROM read_parquet({files})")
 
 
 def _write_sources(writer: SnapshotWriter, workspace: Workspace) -> None:

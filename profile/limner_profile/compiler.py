@@ -1,7 +1,7 @@
 """The compiler: tags and an as_of in, one SQL query out. Pure: no clock, no connection, no logging.
 
-The query reads the relations `events`, `users_<source>` and those of imported files, and gives a row a user:
-`user_id`, then a column a tag. Algebraic aggregates share one pass over the events; each top value has its own.
+The query reads the relations `events`, `acted` (user_id, since), `users_<source>` and those of imported files, and gives a row a user:
+`user_id`, then a column a tag. Aggregates over the same events share one pass over them; see acts.
 Tags of tags follow in stages.
 """
 
@@ -15,8 +15,10 @@ from sqlglot import exp
 
 from limner_profile.dependencies import stages_of
 from limner_profile.sources import FieldType
-from limner_profile.tags.base import Scope, Tag, event_column, instant
+from limner_profile.tags.base import Tag
 from limner_profile.tags.defaults import default_sql
+from limner_profile.tags.expressions import instant
+from limner_profile.tags.scope import OVERALL, PLACED, Scope
 from limner_profile.workspace import Schema
 
 
@@ -35,10 +37,12 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
     for number, names in enumerate(stages[1:]):
         scope.stage = f"stage{number}"
         scope.windows.clear()
+        scope.overalls.clear()
         relations[scope.stage] = query
         values = [exp.alias_(_value(name, tags[name], scope), name, quoted=True) for name in names]
         earlier = [exp.column(name, table=scope.stage, quoted=True) for name in columns]
-        query = exp.select(exp.column("user_id", table=scope.stage), *earlier, *values).from_(_staged(scope))
+        query = exp.select(exp.column("user_id", table=scope.stage), *earlier, *values).from_(scope.stage)
+        query = _with_computed(query, scope, relations)
         columns += names
     if len(stages) > 1 and columns != list(tags):
         # The order of the columns is that of the tags, whatever stage each came from.
@@ -63,28 +67,35 @@ def _from_sources(scope: Scope, tags: Mapping[str, Tag]) -> tuple[dict[str, exp.
         query = query.join(_users(source), on=same, join_type="left")
     for relation in sorted(scope.imported_seen):
         query = query.join(relation, on=_same_user(relation), join_type="left")
-    if scope.aggregates:
-        query = query.join("acts", on=_same_user("acts"), join_type="left")
-    for index in range(len(scope.tops)):
+    relations: dict[str, exp.Query] = {"known": _known_users(scope.as_of, scope.schema)}
+    known = _before(scope.as_of, scope.schema)
+    for index, reduction in enumerate(scope.reductions.values()):
+        relations[f"acts{index}"] = reduction.query(known.copy())
+        query = query.join(f"acts{index}", on=_same_user(f"acts{index}"), join_type="left")
+    for index, tally in enumerate(scope.tallies.values()):
+        relations[f"pairs{index}"] = tally.pairs(known.copy())
+        relations[f"top{index}"] = tally.chosen(f"pairs{index}")
         query = query.join(f"top{index}", on=_same_user(f"top{index}"), join_type="left")
-    relations = {"known": _known_users(scope.as_of, scope.schema)}
-    if scope.aggregates or scope.tops:
-        relations["seen"] = _seen_events(scope)
-    if scope.aggregates:
-        columns = [exp.alias_(aggregate, f"a{index}") for index, aggregate in enumerate(scope.aggregates.values())]
-        relations["acts"] = exp.select("user_id", *columns).from_("seen").group_by("user_id")
-    for index, top in enumerate(scope.tops.values()):
-        relations[f"top{index}"] = top
     return relations, query
 
 
-def _staged(scope: Scope) -> exp.Expr:
-    """The relation of the stage before, with the window functions that the kinds asked for as columns more."""
-    stage = exp.Table(this=exp.to_identifier(scope.stage))
-    if not scope.windows:
-        return stage
-    columns = [exp.alias_(window, name, quoted=True) for name, window in scope.windows.items()]
-    return exp.select("*", *columns).from_(stage).subquery(scope.stage)
+def _with_computed(query: exp.Select, scope: Scope, relations: dict[str, exp.Query]) -> exp.Select:
+    """The query of a stage joined with what the kinds asked to be computed over all users of the stage before.
+
+    Window functions stand in a relation of their own, with few columns: over rows of all tags they would sort them all.
+    """
+    if scope.windows:
+        name = f"{PLACED}_{scope.stage}"
+        columns = [exp.alias_(window, f"v{index}") for index, window in enumerate(scope.windows.values())]
+        relations[name] = exp.select("user_id", *columns).from_(scope.stage)
+        on = exp.EQ(this=exp.column("user_id", table=name), expression=exp.column("user_id", table=scope.stage))
+        query = query.join(name, on=on, join_type="left")
+    if scope.overalls:
+        name = f"{OVERALL}_{scope.stage}"
+        columns = [exp.alias_(function, f"v{index}") for index, function in enumerate(scope.overalls.values())]
+        relations[name] = exp.select(*columns).from_(scope.stage)
+        query = query.join(name, join_type="cross")
+    return query
 
 
 def _value(name: str, tag: Tag, scope: Scope) -> exp.Expr:
@@ -140,14 +151,9 @@ def _known_users(as_of: datetime, schema: Schema) -> exp.Query:
             )
         parts.append(listed)
     if schema.has_events:
-        parts.append(exp.select("user_id").distinct().from_("events").where(_before(as_of, schema)))
+        before = exp.LT(this=exp.column("since"), expression=instant(as_of))
+        parts.append(exp.select("user_id").distinct().from_("acted").where(before))
     union: exp.Query = parts[0]
     for part in parts[1:]:
         union = exp.union(union, part, distinct=True)
     return union if len(parts) > 1 else parts[0]
-
-
-def _seen_events(scope: Scope) -> exp.Select:
-    names = [exp.Literal.string(name) for name in sorted(scope.events_seen)]
-    known = exp.In(this=event_column("event"), expressions=names)
-    return exp.select("*").from_("events").where(exp.and_(_before(scope.as_of, scope.schema), known))

@@ -115,7 +115,7 @@ def find_identities(connection: duckdb.DuckDBPyConnection, workspace: Workspace,
 
 
 def merge_identities(connection: duckdb.DuckDBPyConnection, workspace: Workspace, as_of: datetime) -> None:
-    """Let `events`, `users_<source>` and the relations of imported files speak of merged users as of an instant.
+    """Let `events`, `acted`, `users_<source>` and the relations of imported files speak of merged users as of an instant.
 
     May be called again for another instant. Without a source of identities, or a pair that counts, nothing is laid over.
     """
@@ -127,8 +127,8 @@ def merge_identities(connection: duckdb.DuckDBPyConnection, workspace: Workspace
     if not merged.ids:
         return  # a view that was laid over for another instant finds nothing to change
     for (name,) in views:
-        if name == "events":
-            _lay_over(connection, name, "VIEW", _MERGED_EVENTS)
+        if name in ("events", "acted"):
+            _lay_over(connection, name, "VIEW", _MERGED_ROWS)
         elif name.startswith("users_") and name[6:] in workspace.config.sources:
             one_user = _one_history_a_user if workspace.config.sources[name[6:]].updated_at else _one_row_a_user
             _lay_over(connection, name, "VIEW", one_user(connection, name))
@@ -148,7 +148,7 @@ def create_identities(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 _STORED = "_as_stored"
-_MERGED_EVENTS = (
+_MERGED_ROWS = (
     "SELECT s.* REPLACE (coalesce(m.user_id, s.user_id) AS user_id) FROM {stored} AS s "
     "LEFT JOIN identity_map AS m ON m.id = s.user_id"
 )

@@ -19,14 +19,14 @@ from limner_profile.erasure_list import ErasureList, leave_out_erased, read_eras
 from limner_profile.errors import Issue, SourceError
 from limner_profile.history import count_contradictions, fold, keep_earlier, write_history
 from limner_profile.manifest import Ingested, Part, read_manifest, write_manifest
-from limner_profile.overlaps import copy_to, distinct_rows, parquet_list, trim
+from limner_profile.overlaps import copy_to, distinct_rows, parquet_list, trim, write_known
 from limner_profile.sources import Source
 from limner_profile.staging import IN_MEMORY, StagedField, quoted, stage, text_of
 from limner_profile.sync_plan import SourcePlan, plan_source
 from limner_profile.workspace import Workspace
 
 _NOBODY = ErasureList()
-_FOLDERS = ("events", "users", "identities", "rejects")
+_FOLDERS = ("events", "known", "users", "identities", "rejects")
 
 
 def ingest(
@@ -209,7 +209,8 @@ def write_part(
     erased = leave_out_erased(con, erasures)
     kept = distinct_rows(con, source)
     folder = "events" if source.has_acts else source.type
-    order = "user_id, time" if source.has_acts else "user_id"
+    # By name first: what is made from some events reads their rows only.
+    order = "user_id" if not source.has_acts else "user_id, time" if source.constant_event else "event, user_id, time"
     contradictions = 0
     if source.updated_at:
         order, contradictions = "user_id, updated_at", count_contradictions(con, fields, kept)
@@ -226,6 +227,8 @@ def write_part(
         note = f"SELECT {text_of(name)}, {text_of(shown)}, NULL, {text_of(source.user)}, NULL, 'erased: {erased} rows'"
         con.execute(f"INSERT INTO rejected {note}")
     copy_to(con, "SELECT * FROM rejected ORDER BY line", state / rejects)
+    if source.has_acts:
+        write_known(con, source, kept, state, target)
     staged, rows, rejected = (_one(con, f"SELECT count(*) FROM {table}") for table in ("staged", kept, "rejected"))
     first, last = (instant.isoformat() if instant else None for instant in span)
     return Part(

@@ -17,7 +17,8 @@ from limner_profile.catalog import Catalog
 from limner_profile.errors import Issue, UnknownNameError, did_you_mean
 from limner_profile.identity import IDENTITIES_TABLE
 from limner_profile.snapshots import Snapshot
-from limner_profile.tags.base import EventTag, Scope
+from limner_profile.tags.base import EventTag
+from limner_profile.tags.scope import Scope
 from limner_profile.versions import AttributeVersion
 from limner_profile.workspace import Workspace
 
@@ -122,7 +123,7 @@ def read_origins(
     scope = Scope(as_of.astimezone(UTC), workspace.timezone, schema)
     for name, tag in catalog.computed.items():
         if isinstance(tag, EventTag):
-            counted[name] = scope.acts(tag.events, tag.where, tag.window).sql(dialect="duckdb")
+            counted[name] = scope.acts(tag.events, tag.where, tag.window).condition().sql(dialect="duckdb")
         else:
             attribute = str(getattr(tag, "attribute", ""))
             source = schema.attribute_source.get(attribute)

@@ -21,7 +21,8 @@ class Part:
 
     `origin` is the file (relative to the workspace), or what was asked of a database. `file` holds the rows that are sound
     and differ from each other; `trimmed`, where there is one, holds them without the `repeated` rows that another part has,
-    too. `erased` rows were left out, since they are those of people who were erased. A part that is `kept` holds rows of
+    too. Beside each of the two, for events, stands a file of the same name in known/ with the users and since when they are
+    known. `erased` rows were left out, since they are those of people who were erased. A part that is `kept` holds rows of
     attribute history whose files have changed or gone since. `contradictions` are as in Ingested.
     """
 
@@ -44,6 +45,17 @@ class Part:
     def in_use(self) -> str:
         """The file that readers read."""
         return self.trimmed or self.file
+
+    @property
+    def known_in_use(self) -> str | None:
+        """The file that says since when each user of a part of events is known; None for a part of users."""
+        return _known(self.in_use)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Every file of the part."""
+        read = {self.file, self.in_use}
+        return frozenset({self.rejects_file, *read, *(known for path in read if (known := _known(path)))})
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,11 @@ class Ingested:
         return sum(part.erased for part in self.parts)
 
     @property
+    def known_files(self) -> tuple[str, ...]:
+        """The files that say since when each user is known, relative to .limner/; none for users."""
+        return tuple(known for part in self.parts if (known := part.known_in_use))
+
+    @property
     def rejects_files(self) -> tuple[str, ...]:
         """The files of rejected rows, relative to .limner/."""
         return tuple(part.rejects_file for part in self.parts)
@@ -95,8 +112,11 @@ class Ingested:
     @property
     def paths(self) -> frozenset[str]:
         """Every file that belongs to the source, relative to .limner/."""
-        both = {path for part in self.parts for path in (part.file, part.rejects_file)}
-        return frozenset(both | set(self.files))
+        return frozenset({*(path for part in self.parts for path in part.paths), *self.files})
+
+
+def _known(path: str) -> str | None:
+    return path.replace("events/", "known/", 1) if path.startswith("events/") else None
 
 
 _OF_THE_SYNC = ("reused", "read", "gone", "notes")

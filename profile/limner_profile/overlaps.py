@@ -70,6 +70,8 @@ def trim(con: duckdb.DuckDBPyConnection, state: Path, source: Source, parts: Seq
                 f"WHERE file_row_number NOT IN (SELECT n FROM repeated WHERE part = {number}) ORDER BY file_row_number"
             )
             copy_to(con, query, state / target)
+            if source.has_acts:
+                write_known(con, source, f"read_parquet({text_of(str(state / target))})", state, target)
         plain[number] = replace(part, trimmed=target, repeated=count)
     return tuple(plain)
 
@@ -78,9 +80,19 @@ def copy_to(con: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
     """Write the rows of a query as Parquet, under another name until they are all there."""
     temporary = target.with_suffix(".tmp")
     con.execute(
-        f"COPY ({query}) TO {text_of(str(temporary))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
+        f"COPY ({query}) TO {text_of(str(temporary))} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
     )
     os.replace(temporary, target)
+
+
+def write_known(con: duckdb.DuckDBPyConnection, source: Source, relation: str, state: Path, target: str) -> None:
+    """Write, beside the part `target`, since when each user of its rows is known: a build need not look for them in all events.
+
+    A user is known from the first event that had happened and had been received.
+    """
+    since = "greatest(time, received)" if source.received else "time"
+    query = f"SELECT user_id, min({since}) AS since FROM {relation} GROUP BY user_id ORDER BY user_id"
+    copy_to(con, query, state / target.replace("events/", "known/", 1))
 
 
 def parquet_list(paths: Iterable[Path]) -> str:

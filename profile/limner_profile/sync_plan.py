@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -291,7 +291,7 @@ def _piece(workspace: Workspace, name: str, file: Path, fields: Sequence[StagedF
             digest.update(f" {stat.st_size} {stat.st_mtime_ns}".encode())
     fingerprint = digest.hexdigest()[:12]
     part = next((part for part in known.parts if part.fingerprint == fingerprint), None) if known else None
-    if part and not all((workspace.state / path).exists() for path in (part.file, part.rejects_file)):
+    if part and not all((workspace.state / path).exists() for path in replace(part, trimmed=None).paths):
         part = None
     return Piece(origin, file, fingerprint, part)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -76,6 +77,36 @@ def add_days(instant: datetime, days: int, timezone: ZoneInfo) -> datetime:
     """The UTC instant of the local midnight `days` after (before, when negative) the local day of `instant`."""
     day = instant.astimezone(timezone).date() + timedelta(days=days)
     return midnight(day, timezone)
+
+
+@lru_cache(maxsize=256)
+def offsets_before(as_of: datetime, timezone: ZoneInfo, years: int = 6) -> tuple[tuple[datetime, timedelta], ...]:
+    """The offsets from UTC in the years before `as_of`, newest first, each with the UTC instant from which it held.
+
+    The oldest is cut where the years begin.
+
+    >>> summer, winter, _ = offsets_before(datetime(2025, 6, 1, tzinfo=UTC), ZoneInfo("Europe/Berlin"), 1)
+    >>> summer[0].isoformat(), str(summer[1]), winter[0].isoformat(), str(winter[1])
+    ('2025-03-30T01:00:00+00:00', '2:00:00', '2024-10-27T01:00:00+00:00', '1:00:00')
+    """
+    spans = []
+    later = as_of.astimezone(UTC)
+    begin = later - timedelta(days=365.25 * years)
+    while later > begin:
+        offset, earlier = _offset(later, timezone), max(later - timedelta(days=1), begin)
+        if _offset(earlier, timezone) != offset:
+            low, high = earlier, later  # the change lies in (low, high]
+            while high - low > timedelta(seconds=1):
+                middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
+                low, high = (low, middle) if _offset(middle, timezone) == offset else (middle, high)
+            spans.append((high.replace(microsecond=0), offset))
+        later = earlier
+    spans.append((begin, _offset(begin, timezone)))
+    return tuple(spans)
+
+
+def _offset(moment: datetime, timezone: ZoneInfo) -> timedelta:
+    return moment.astimezone(timezone).utcoffset() or timedelta(0)
 
 
 def midnight(day: date, timezone: ZoneInfo) -> datetime:

@@ -64,7 +64,7 @@ def test_every_kind_of_frame_gives_the_same(lay: Lay, make: Callable[[dict[str, 
     root = lay({"limner.yaml": CONFIG})
     entry = give(root, make(ROWS))
     assert (entry.rows, entry.duplicates, entry.rejected) == (2, 1, 1)
-    assert rows_of(root, entry) == [
+    assert sorted(rows_of(root, entry), key=lambda row: row[0]) == [
         ("a", datetime(2025, 1, 1), "y", None, 2.0),
         ("b", datetime(2025, 1, 2), "x", 1.5, 1.0),
     ]

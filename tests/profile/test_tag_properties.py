@@ -244,6 +244,9 @@ def computed(connection: duckdb.DuckDBPyConnection, case: Case, *names_of: str) 
         ]
         marks = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(rows))
         connection.execute(f"INSERT INTO events VALUES {marks}", [value for row in rows for value in row])
+    connection.execute(
+        "CREATE OR REPLACE TABLE acted AS SELECT user_id, min(time) AS since FROM events GROUP BY user_id"
+    )
     tags = {name: tag for name, tag in tags_of(case.window).items() if not names_of or name in names_of}
     query = compile_profiles(tags, case.as_of, case.zone, SCHEMA).sql(dialect="duckdb")
     cursor = connection.execute(query)

@@ -10,7 +10,8 @@ from sqlglot import exp
 from limner_profile.definitions import Title
 from limner_profile.errors import Issue, did_you_mean
 from limner_profile.sources import FieldType
-from limner_profile.tags.base import TAG_KINDS, Example, Scope, Tag
+from limner_profile.tags.base import TAG_KINDS, Example, Tag
+from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema
 
 

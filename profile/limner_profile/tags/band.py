@@ -12,7 +12,9 @@ from sqlglot import exp
 from limner_profile.definitions import Location, Title
 from limner_profile.errors import Issue
 from limner_profile.sources import FieldType
-from limner_profile.tags.base import TAG_KINDS, Example, Scope, Tag, as_number, check_reference, is_known
+from limner_profile.tags.base import TAG_KINDS, Example, Tag, check_reference
+from limner_profile.tags.expressions import as_number, is_known
+from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema
 
 _ORDERS = tuple(

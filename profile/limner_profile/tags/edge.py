@@ -8,7 +8,8 @@ from sqlglot import exp
 
 from limner_profile.errors import Issue
 from limner_profile.sources import FieldType
-from limner_profile.tags.base import EventTag, Scope
+from limner_profile.tags.base import EventTag
+from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema
 
 

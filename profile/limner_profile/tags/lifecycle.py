@@ -12,7 +12,8 @@ from limner_profile.definitions import Definition, Location, Title
 from limner_profile.errors import Issue
 from limner_profile.predicates.where import Where
 from limner_profile.sources import FieldType
-from limner_profile.tags.base import TAG_KINDS, Example, Scope, Tag
+from limner_profile.tags.base import TAG_KINDS, Example, Tag
+from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema
 
 # The usual stages; any other names do as well.

@@ -6,7 +6,9 @@ from sqlglot import exp
 
 from limner_profile.definitions import Title
 from limner_profile.errors import Issue
-from limner_profile.tags.base import EventTag, Scope, as_number, event_column
+from limner_profile.tags.base import EventTag
+from limner_profile.tags.expressions import as_number, event_column
+from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema
 
 

@@ -11,7 +11,9 @@ from sqlglot import exp
 from limner_profile.definitions import Location, Title
 from limner_profile.errors import Issue
 from limner_profile.sources import FieldType
-from limner_profile.tags.base import TAG_KINDS, Example, Scope, Tag, check_reference, is_known, ordered
+from limner_profile.tags.base import TAG_KINDS, Example, Tag, check_reference
+from limner_profile.tags.expressions import is_known, ordered
+from limner_profile.tags.scope import Scope
 
 _ORDERS = tuple(
     {"user_id": user, "time": "2025-02-20 12:00", "event": "order", "amount": amount}
@@ -71,7 +73,7 @@ class Rank(Tag):
         descending = (self.order == "highest") == (self.as_ == "rank")
         function = exp.Rank() if self.as_ == "rank" else exp.PercentRank()
         order = exp.Order(expressions=[ordered(column, descending=descending)])
-        place = scope.over(exp.Window(this=function, partition_by=[is_known(column)], order=order))
+        place = scope.place(exp.Window(this=function, partition_by=[is_known(column)], order=order))
         return exp.Case(ifs=[exp.If(this=is_known(column), true=place)])
 
     def default_title(self) -> Title:

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 from sqlglot import exp
 
 from limner_profile.definitions import Title
-from limner_profile.tags.base import TAG_KINDS, EventTag, Example, Scope
+from limner_profile.tags.base import TAG_KINDS, EventTag, Example
+from limner_profile.tags.scope import Scope
 
 
 @TAG_KINDS.kind("recency")

@@ -14,7 +14,9 @@ from sqlglot import exp
 from limner_profile.definitions import Definition, Location, Title
 from limner_profile.errors import Issue
 from limner_profile.sources import FieldType
-from limner_profile.tags.base import TAG_KINDS, Example, Scope, Tag, as_number, check_reference, is_known
+from limner_profile.tags.base import TAG_KINDS, Example, Tag, check_reference
+from limner_profile.tags.expressions import as_number, is_known
+from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema
 
 # (recency high, frequency high, monetary high) to the group, in the customary order.
@@ -139,7 +141,7 @@ class Rfm(Tag):
             cuts = (self.cuts.recency, self.cuts.frequency, self.cuts.monetary)
             limit: exp.Expr = exp.Literal.number(cuts[number])
         else:
-            limit = scope.over(exp.Window(this=exp.Avg(this=as_number(column)), partition_by=[all_known.copy()]))
+            limit = scope.overall(exp.Avg(this=as_number(column)), all_known)
         comparison = exp.LTE if lower_is_better else exp.GTE
         return comparison(this=column.copy(), expression=limit)
 

@@ -9,7 +9,9 @@ from sqlglot import exp
 from limner_profile.definitions import Title
 from limner_profile.errors import Issue
 from limner_profile.predicates.where import Where
-from limner_profile.tags.base import TAG_KINDS, EventTag, Example, Scope, as_number, count_rows, event_column
+from limner_profile.tags.base import TAG_KINDS, EventTag, Example
+from limner_profile.tags.expressions import as_number, count_rows, event_column
+from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema
 
 
@@ -50,9 +52,8 @@ class Share(EventTag):
     def value(self, scope: Scope) -> exp.Expr:
         """The ratio of two aggregates, NULL where the lower one is 0 or missing."""
         among = scope.acts(self.events, self.where, self.window)
-        condition = exp.and_(among, exp.Paren(this=self.part.to_sql(event_column)))
         whole = scope.aggregate(self._measure(), among)
-        part = scope.aggregate(self._measure(), condition)
+        part = scope.aggregate(self._measure(), among, exp.Paren(this=self.part.to_sql(event_column)))
         upper = as_number(exp.Coalesce(this=part, expressions=[exp.Literal.number(0)]))
         share = exp.Div(this=upper, expression=exp.Nullif(this=whole, expression=exp.Literal.number(0)))
         # Refunds and other negative amounts can take a ratio out of 0 to 1, where it is no share of anything.

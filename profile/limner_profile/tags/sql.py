@@ -15,7 +15,9 @@ from sqlglot.errors import SqlglotError
 from limner_profile.definitions import Location, Title
 from limner_profile.errors import Issue, did_you_mean
 from limner_profile.sources import FieldType, field_type
-from limner_profile.tags.base import TAG_KINDS, Example, Scope, Tag, as_number, check_reference
+from limner_profile.tags.base import TAG_KINDS, Example, Tag, check_reference
+from limner_profile.tags.expressions import as_number
+from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema
 
 # What an expression may be made of. None of these can read a table or a file, fail on a row, or run long.

@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 from sqlglot import exp
 
 from limner_profile.definitions import Title
-from limner_profile.tags.base import TAG_KINDS, Example, Scope
+from limner_profile.tags.base import TAG_KINDS, Example
 from limner_profile.tags.number import NumberTag
+from limner_profile.tags.scope import Scope
 
 
 @TAG_KINDS.kind("sum")

@@ -9,7 +9,9 @@ from sqlglot import exp
 
 from limner_profile.definitions import Title
 from limner_profile.errors import Issue
-from limner_profile.tags.base import TAG_KINDS, EventTag, Example, Scope, as_number, count_rows, event_column
+from limner_profile.tags.base import TAG_KINDS, EventTag, Example
+from limner_profile.tags.expressions import as_number, count_rows, event_column
+from limner_profile.tags.scope import Scope
 from limner_profile.windows import Span
 from limner_profile.workspace import Schema
 

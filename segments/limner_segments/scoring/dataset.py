@@ -20,7 +20,7 @@ from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.identity import merge_identities
-from limner_profile.tags.base import as_number, count_rows, event_column, instant
+from limner_profile.tags.expressions import as_number, count_rows, event_column, instant
 from limner_profile.windows import add_days, days_of
 from limner_profile.workspace import Workspace
 from limner_segments.audience import condition_sql

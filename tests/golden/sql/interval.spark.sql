@@ -1,25 +1,18 @@
 WITH known AS (
   SELECT DISTINCT
     user_id
-  FROM events
+  FROM acted
   WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
-), seen AS (
-  SELECT
-    *
-  FROM events
-  WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND `event` IN ('order')
-), acts AS (
+    since < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
+), acts0 AS (
   SELECT
     user_id,
-    MIN(time) FILTER(WHERE
-      event = 'order') AS a0,
-    MAX(time) FILTER(WHERE
-      event = 'order') AS a1,
-    COUNT(*) FILTER(WHERE
-      event = 'order') AS a2
-  FROM seen
+    MIN(time) AS a0,
+    MAX(time) AS a1,
+    COUNT(*) AS a2
+  FROM events
+  WHERE
+    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND `event` = 'order'
   GROUP BY
     user_id
 )
@@ -27,13 +20,21 @@ SELECT
   known.user_id,
   CAST(DATEDIFF(
     DAY,
-    CAST(FROM_UTC_TIMESTAMP((
-      FROM_UTC_TIMESTAMP(acts.a0, 'UTC')
-    ), 'Asia/Shanghai') AS DATE),
-    CAST(FROM_UTC_TIMESTAMP((
-      FROM_UTC_TIMESTAMP(acts.a1, 'UTC')
-    ), 'Asia/Shanghai') AS DATE)
-  ) AS DOUBLE) / NULLIF(acts.a2 - 1, 0) AS `tag`
+    CAST(CASE
+      WHEN acts0.a0 >= CAST('2019-03-01 04:00:00' AS TIMESTAMP)
+      THEN acts0.a0 + INTERVAL '28800' SECOND
+      ELSE FROM_UTC_TIMESTAMP((
+        FROM_UTC_TIMESTAMP(acts0.a0, 'UTC')
+      ), 'Asia/Shanghai')
+    END AS DATE),
+    CAST(CASE
+      WHEN acts0.a1 >= CAST('2019-03-01 04:00:00' AS TIMESTAMP)
+      THEN acts0.a1 + INTERVAL '28800' SECOND
+      ELSE FROM_UTC_TIMESTAMP((
+        FROM_UTC_TIMESTAMP(acts0.a1, 'UTC')
+      ), 'Asia/Shanghai')
+    END AS DATE)
+  ) AS DOUBLE) / NULLIF(acts0.a2 - 1, 0) AS `tag`
 FROM known
-LEFT JOIN acts
-  ON acts.user_id = known.user_id
+LEFT JOIN acts0
+  ON acts0.user_id = known.user_id

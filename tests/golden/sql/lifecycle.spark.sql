@@ -1,23 +1,17 @@
 WITH known AS (
   SELECT DISTINCT
     user_id
-  FROM events
+  FROM acted
   WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
-), seen AS (
-  SELECT
-    *
-  FROM events
-  WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND `event` IN ('order')
-), acts AS (
+    since < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
+), acts0 AS (
   SELECT
     user_id,
-    MAX(time) FILTER(WHERE
-      event = 'order') AS a0,
-    COUNT(*) FILTER(WHERE
-      event = 'order') AS a1
-  FROM seen
+    MAX(time) AS a0,
+    COUNT(*) AS a1
+  FROM events
+  WHERE
+    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND `event` = 'order'
   GROUP BY
     user_id
 ), stage0 AS (
@@ -25,15 +19,19 @@ WITH known AS (
     known.user_id,
     DATEDIFF(
       DAY,
-      CAST(FROM_UTC_TIMESTAMP((
-        FROM_UTC_TIMESTAMP(acts.a0, 'UTC')
-      ), 'Asia/Shanghai') AS DATE),
+      CAST(CASE
+        WHEN acts0.a0 >= CAST('2019-03-01 04:00:00' AS TIMESTAMP)
+        THEN acts0.a0 + INTERVAL '28800' SECOND
+        ELSE FROM_UTC_TIMESTAMP((
+          FROM_UTC_TIMESTAMP(acts0.a0, 'UTC')
+        ), 'Asia/Shanghai')
+      END AS DATE),
       CAST('2025-03-01' AS DATE)
     ) AS `days_since_order`,
-    COALESCE(acts.a1, 0) AS `order_count`
+    COALESCE(acts0.a1, 0) AS `order_count`
   FROM known
-  LEFT JOIN acts
-    ON acts.user_id = known.user_id
+  LEFT JOIN acts0
+    ON acts0.user_id = known.user_id
 )
 SELECT
   stage0.user_id,

@@ -1,21 +1,16 @@
 WITH known AS (
   SELECT DISTINCT
     user_id
-  FROM events
+  FROM acted
   WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
-), seen AS (
-  SELECT
-    *
-  FROM events
-  WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND "event" IN ('login')
-), acts AS (
+    since < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
+), acts0 AS (
   SELECT
     user_id,
-    MAX(time) FILTER(WHERE
-      event = 'login') AS a0
-  FROM seen
+    MAX(time) AS a0
+  FROM events
+  WHERE
+    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND "event" = 'login'
   GROUP BY
     user_id
 )
@@ -23,11 +18,15 @@ SELECT
   known.user_id,
   DATE_DIFF(
     'DAY',
-    CAST((
-      acts.a0 AT TIME ZONE 'UTC'
-    ) AT TIME ZONE 'Asia/Shanghai' AS DATE),
+    CAST(CASE
+      WHEN acts0.a0 >= CAST('2019-03-01 04:00:00' AS TIMESTAMP)
+      THEN acts0.a0 + INTERVAL '28800' SECOND
+      ELSE (
+        acts0.a0 AT TIME ZONE 'UTC'
+      ) AT TIME ZONE 'Asia/Shanghai'
+    END AS DATE),
     CAST('2025-03-01' AS DATE)
   ) AS "tag"
 FROM known
-LEFT JOIN acts
-  ON acts.user_id = known.user_id
+LEFT JOIN acts0
+  ON acts0.user_id = known.user_id

@@ -1,25 +1,18 @@
 WITH known AS (
   SELECT DISTINCT
     user_id
-  FROM events
+  FROM acted
   WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
-), seen AS (
-  SELECT
-    *
-  FROM events
-  WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND "event" IN ('order')
-), acts AS (
+    since < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
+), acts0 AS (
   SELECT
     user_id,
-    MAX(time) FILTER(WHERE
-      event = 'order') AS a0,
-    COUNT(*) FILTER(WHERE
-      event = 'order') AS a1,
-    SUM(CAST("amount" AS DOUBLE)) FILTER(WHERE
-      event = 'order') AS a2
-  FROM seen
+    MAX(time) AS a0,
+    COUNT(*) AS a1,
+    SUM(CAST("amount" AS DOUBLE)) AS a2
+  FROM events
+  WHERE
+    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND "event" = 'order'
   GROUP BY
     user_id
 ), stage0 AS (
@@ -27,16 +20,35 @@ WITH known AS (
     known.user_id,
     DATE_DIFF(
       'DAY',
-      CAST((
-        acts.a0 AT TIME ZONE 'UTC'
-      ) AT TIME ZONE 'Asia/Shanghai' AS DATE),
+      CAST(CASE
+        WHEN acts0.a0 >= CAST('2019-03-01 04:00:00' AS TIMESTAMP)
+        THEN acts0.a0 + INTERVAL '28800' SECOND
+        ELSE (
+          acts0.a0 AT TIME ZONE 'UTC'
+        ) AT TIME ZONE 'Asia/Shanghai'
+      END AS DATE),
       CAST('2025-03-01' AS DATE)
     ) AS "days_since_order",
-    COALESCE(acts.a1, 0) AS "order_count",
-    COALESCE(acts.a2, 0) AS "spend"
+    COALESCE(acts0.a1, 0) AS "order_count",
+    COALESCE(acts0.a2, 0) AS "spend"
   FROM known
-  LEFT JOIN acts
-    ON acts.user_id = known.user_id
+  LEFT JOIN acts0
+    ON acts0.user_id = known.user_id
+), overall_stage0 AS (
+  SELECT
+    AVG(CAST("stage0"."days_since_order" AS DOUBLE)) FILTER(WHERE
+      NOT "stage0"."days_since_order" IS NULL
+      AND NOT "stage0"."order_count" IS NULL
+      AND NOT "stage0"."spend" IS NULL) AS v0,
+    AVG(CAST("stage0"."order_count" AS DOUBLE)) FILTER(WHERE
+      NOT "stage0"."days_since_order" IS NULL
+      AND NOT "stage0"."order_count" IS NULL
+      AND NOT "stage0"."spend" IS NULL) AS v1,
+    AVG(CAST("stage0"."spend" AS DOUBLE)) FILTER(WHERE
+      NOT "stage0"."days_since_order" IS NULL
+      AND NOT "stage0"."order_count" IS NULL
+      AND NOT "stage0"."spend" IS NULL) AS v2
+  FROM stage0
 )
 SELECT
   stage0.user_id,
@@ -48,81 +60,63 @@ SELECT
     AND NOT "stage0"."order_count" IS NULL
     AND NOT "stage0"."spend" IS NULL
     THEN CASE
-      WHEN "stage0"."days_since_order" <= "stage0"."over 0"
-      AND "stage0"."order_count" >= "stage0"."over 1"
-      AND "stage0"."spend" >= "stage0"."over 2"
+      WHEN "stage0"."days_since_order" <= overall_stage0.v0
+      AND "stage0"."order_count" >= overall_stage0.v1
+      AND "stage0"."spend" >= overall_stage0.v2
       THEN 'important_value'
       WHEN NOT (
-        "stage0"."days_since_order" <= "stage0"."over 0"
+        "stage0"."days_since_order" <= overall_stage0.v0
       )
-      AND "stage0"."order_count" >= "stage0"."over 1"
-      AND "stage0"."spend" >= "stage0"."over 2"
+      AND "stage0"."order_count" >= overall_stage0.v1
+      AND "stage0"."spend" >= overall_stage0.v2
       THEN 'important_keep'
-      WHEN "stage0"."days_since_order" <= "stage0"."over 0"
+      WHEN "stage0"."days_since_order" <= overall_stage0.v0
       AND NOT (
-        "stage0"."order_count" >= "stage0"."over 1"
+        "stage0"."order_count" >= overall_stage0.v1
       )
-      AND "stage0"."spend" >= "stage0"."over 2"
+      AND "stage0"."spend" >= overall_stage0.v2
       THEN 'important_develop'
       WHEN NOT (
-        "stage0"."days_since_order" <= "stage0"."over 0"
+        "stage0"."days_since_order" <= overall_stage0.v0
       )
       AND NOT (
-        "stage0"."order_count" >= "stage0"."over 1"
+        "stage0"."order_count" >= overall_stage0.v1
       )
-      AND "stage0"."spend" >= "stage0"."over 2"
+      AND "stage0"."spend" >= overall_stage0.v2
       THEN 'important_win_back'
-      WHEN "stage0"."days_since_order" <= "stage0"."over 0"
-      AND "stage0"."order_count" >= "stage0"."over 1"
+      WHEN "stage0"."days_since_order" <= overall_stage0.v0
+      AND "stage0"."order_count" >= overall_stage0.v1
       AND NOT (
-        "stage0"."spend" >= "stage0"."over 2"
+        "stage0"."spend" >= overall_stage0.v2
       )
       THEN 'general_value'
       WHEN NOT (
-        "stage0"."days_since_order" <= "stage0"."over 0"
+        "stage0"."days_since_order" <= overall_stage0.v0
       )
-      AND "stage0"."order_count" >= "stage0"."over 1"
+      AND "stage0"."order_count" >= overall_stage0.v1
       AND NOT (
-        "stage0"."spend" >= "stage0"."over 2"
+        "stage0"."spend" >= overall_stage0.v2
       )
       THEN 'general_keep'
-      WHEN "stage0"."days_since_order" <= "stage0"."over 0"
+      WHEN "stage0"."days_since_order" <= overall_stage0.v0
       AND NOT (
-        "stage0"."order_count" >= "stage0"."over 1"
+        "stage0"."order_count" >= overall_stage0.v1
       )
       AND NOT (
-        "stage0"."spend" >= "stage0"."over 2"
+        "stage0"."spend" >= overall_stage0.v2
       )
       THEN 'general_develop'
       WHEN NOT (
-        "stage0"."days_since_order" <= "stage0"."over 0"
+        "stage0"."days_since_order" <= overall_stage0.v0
       )
       AND NOT (
-        "stage0"."order_count" >= "stage0"."over 1"
+        "stage0"."order_count" >= overall_stage0.v1
       )
       AND NOT (
-        "stage0"."spend" >= "stage0"."over 2"
+        "stage0"."spend" >= overall_stage0.v2
       )
       THEN 'general_win_back'
     END
   END AS "tag"
-FROM (
-  SELECT
-    *,
-    AVG(CAST("stage0"."days_since_order" AS DOUBLE)) OVER (
-      PARTITION BY NOT "stage0"."days_since_order" IS NULL
-      AND NOT "stage0"."order_count" IS NULL
-      AND NOT "stage0"."spend" IS NULL
-    ) AS "over 0",
-    AVG(CAST("stage0"."order_count" AS DOUBLE)) OVER (
-      PARTITION BY NOT "stage0"."days_since_order" IS NULL
-      AND NOT "stage0"."order_count" IS NULL
-      AND NOT "stage0"."spend" IS NULL
-    ) AS "over 1",
-    AVG(CAST("stage0"."spend" AS DOUBLE)) OVER (
-      PARTITION BY NOT "stage0"."days_since_order" IS NULL
-      AND NOT "stage0"."order_count" IS NULL
-      AND NOT "stage0"."spend" IS NULL
-    ) AS "over 2"
-  FROM stage0
-) AS stage0
+FROM stage0
+CROSS JOIN overall_stage0

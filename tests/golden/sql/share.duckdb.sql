@@ -1,28 +1,23 @@
 WITH known AS (
   SELECT DISTINCT
     user_id
+  FROM acted
+  WHERE
+    since < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
+), acts0 AS (
+  SELECT
+    user_id,
+    SUM(CAST("amount" AS DOUBLE)) AS a0,
+    SUM(CAST("amount" AS DOUBLE)) FILTER(WHERE
+      (
+        "amount" >= 100
+      )) AS a1
   FROM events
   WHERE
     time < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
-), seen AS (
-  SELECT
-    *
-  FROM events
-  WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND "event" IN ('order')
-), acts AS (
-  SELECT
-    user_id,
-    SUM(CAST("amount" AS DOUBLE)) FILTER(WHERE
-      event = 'order' AND time >= CAST('2025-01-29 16:00:00' AS TIMESTAMP)) AS a0,
-    SUM(CAST("amount" AS DOUBLE)) FILTER(WHERE
-      (
-        event = 'order' AND time >= CAST('2025-01-29 16:00:00' AS TIMESTAMP)
-      )
-      AND (
-        "amount" >= 100
-      )) AS a1
-  FROM seen
+    AND (
+      "event" = 'order' AND time >= CAST('2025-01-29 16:00:00' AS TIMESTAMP)
+    )
   GROUP BY
     user_id
 )
@@ -30,10 +25,10 @@ SELECT
   known.user_id,
   CASE
     WHEN (
-      CAST(COALESCE(acts.a1, 0) AS DOUBLE) / NULLIF(acts.a0, 0)
+      CAST(COALESCE(acts0.a1, 0) AS DOUBLE) / NULLIF(acts0.a0, 0)
     ) BETWEEN 0 AND 1
-    THEN CAST(COALESCE(acts.a1, 0) AS DOUBLE) / NULLIF(acts.a0, 0)
+    THEN CAST(COALESCE(acts0.a1, 0) AS DOUBLE) / NULLIF(acts0.a0, 0)
   END AS "tag"
 FROM known
-LEFT JOIN acts
-  ON acts.user_id = known.user_id
+LEFT JOIN acts0
+  ON acts0.user_id = known.user_id

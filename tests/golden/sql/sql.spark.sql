@@ -1,33 +1,27 @@
 WITH known AS (
   SELECT DISTINCT
     user_id
-  FROM events
+  FROM acted
   WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
-), seen AS (
-  SELECT
-    *
-  FROM events
-  WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND `event` IN ('order')
-), acts AS (
+    since < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
+), acts0 AS (
   SELECT
     user_id,
-    COUNT(*) FILTER(WHERE
-      event = 'order') AS a0,
-    SUM(CAST(`amount` AS DOUBLE)) FILTER(WHERE
-      event = 'order') AS a1
-  FROM seen
+    COUNT(*) AS a0,
+    SUM(CAST(`amount` AS DOUBLE)) AS a1
+  FROM events
+  WHERE
+    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND `event` = 'order'
   GROUP BY
     user_id
 ), stage0 AS (
   SELECT
     known.user_id,
-    COALESCE(acts.a0, 0) AS `order_count`,
-    COALESCE(acts.a1, 0) AS `spend`
+    COALESCE(acts0.a0, 0) AS `order_count`,
+    COALESCE(acts0.a1, 0) AS `spend`
   FROM known
-  LEFT JOIN acts
-    ON acts.user_id = known.user_id
+  LEFT JOIN acts0
+    ON acts0.user_id = known.user_id
 )
 SELECT
   stage0.user_id,

@@ -1,27 +1,22 @@
 WITH known AS (
   SELECT DISTINCT
     user_id
-  FROM events
+  FROM acted
   WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
-), seen AS (
-  SELECT
-    *
-  FROM events
-  WHERE
-    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND "event" IN ('order')
-), acts AS (
+    since < CAST('2025-02-28 16:00:00' AS TIMESTAMP)
+), acts0 AS (
   SELECT
     user_id,
-    SUM(CAST("amount" AS DOUBLE)) FILTER(WHERE
-      event = 'order') AS a0
-  FROM seen
+    SUM(CAST("amount" AS DOUBLE)) AS a0
+  FROM events
+  WHERE
+    time < CAST('2025-02-28 16:00:00' AS TIMESTAMP) AND "event" = 'order'
   GROUP BY
     user_id
 )
 SELECT
   known.user_id,
-  COALESCE(acts.a0, 0) AS "tag"
+  COALESCE(acts0.a0, 0) AS "tag"
 FROM known
-LEFT JOIN acts
-  ON acts.user_id = known.user_id
+LEFT JOIN acts0
+  ON acts0.user_id = known.user_id

@@ -11,7 +11,8 @@ from limner_profile.definitions import Definition, Title
 from limner_profile.errors import Issue
 from limner_profile.predicates.where import Where
 from limner_profile.registry import Registry
-from limner_profile.tags.base import Example, event_column, instant
+from limner_profile.tags.base import Example
+from limner_profile.tags.expressions import event_column, instant
 from limner_profile.workspace import Schema
 
 OUTCOME_KINDS: Registry[Outcome] = Registry("outcome")
