@@ -190,6 +190,7 @@ def _settled(
 def _prepare(con: duckdb.DuckDBPyConnection, workspace: Workspace, source: Source) -> None:
     con.execute(f"SET TimeZone = '{source.timezone or workspace.config.timezone}'")
     con.execute("SET threads = 2")
+    con.execute("SET memory_limit = ?", [workspace.settings.memory])
     con.execute("SET temp_directory = ?", [str(workspace.state / "tmp")])
 
 

@@ -69,6 +69,8 @@ def record_merges(workspace: Workspace, now: datetime) -> MergeChange | None:
             return MergeChange(0, 0, 0, Merged(**state["now"]))
         with duckdb.connect() as connection:
             connection.execute("SET threads = 2")
+            connection.execute("SET memory_limit = ?", [workspace.settings.memory])
+            connection.execute("SET temp_directory = ?", [str(workspace.state / "tmp")])
             found = find_identities(connection, workspace, now)
             change = _append(connection, folder, now, found)
             _replace(connection, "SELECT * FROM identity_refused", folder / _REFUSED)

@@ -51,6 +51,8 @@ class Settings(Definition):
     """How many ids one user may have; pairs that would give a user more are not merged, but reported."""
     currency: str = ""
     """The currency of amounts, for titles."""
+    memory: str = Field(default="3GB", pattern=r"^[1-9][0-9]*(MB|GB)$")
+    """How much memory ingestion and building may take, as 3GB; what does not fit is written to .limner/tmp meanwhile."""
 
 
 class WorkspaceConfig(Definition):
