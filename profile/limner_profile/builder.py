@@ -15,9 +15,9 @@ from sqlglot import exp
 from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError
-from limner_profile.identity import create_identities, merge_identities
 from limner_profile.ingest import read_ingested
 from limner_profile.manifest import Ingested
+from limner_profile.merged_views import create_identities, merge_identities
 from limner_profile.overlaps import parquet_list
 from limner_profile.quality import Breach, find_breaches
 from limner_profile.schema import table

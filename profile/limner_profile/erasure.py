@@ -1,14 +1,13 @@
 """Erasing people: their rows leave everything under .limner, the erasure list keeps them out, and a scan proves it.
 
 Every file is written anew beside the old one and takes its name in one step, so whoever reads it sees all of the old or all of
-the new. A journal lets an erasure that was killed be finished. Imports erasure_list, erasure_scan, identity_exceptions, manifest,
-merge_log, snapshots and workspace.
+the new. A journal lets an erasure that was killed be finished. Imports erasure_list, erasure_rewrite, erasure_scan,
+identity_exceptions, manifest, merge_log, snapshots and workspace.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,18 +17,9 @@ import duckdb
 
 from limner_profile.disk import writing
 from limner_profile.erasure_list import read_erasures, write_erasures
-from limner_profile.erasure_scan import (
-    Relation,
-    Trace,
-    Wanted,
-    as_text,
-    files_of,
-    opened,
-    scan,
-    trace_file,
-    wanted_ids,
-)
-from limner_profile.errors import InternalError, Issue, RefusedError, UnknownNameError, did_you_mean
+from limner_profile.erasure_rewrite import fsync, put, rewrite_parquet, rewrite_snapshot
+from limner_profile.erasure_scan import Trace, Wanted, files_of, opened, scan, trace_file, wanted_ids
+from limner_profile.errors import Issue, RefusedError, UnknownNameError, did_you_mean
 from limner_profile.identity_exceptions import read_exceptions, write_exceptions
 from limner_profile.manifest import Part, read_manifest, write_manifest
 from limner_profile.merge_log import forget_state, merged_ids
@@ -38,8 +28,6 @@ from limner_profile.snapshots import SnapshotStore
 from limner_profile.workspace import Workspace
 
 JOURNAL = "erasing.json"
-ERASED = "(erased)"
-_PART_OPTIONS = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880"
 
 
 @dataclass(frozen=True)
@@ -140,15 +128,15 @@ def erase(workspace: Workspace, plan: ErasurePlan, on_file: Callable[[str], None
                 continue  # a leftover
             on_file(path.relative_to(state).as_posix())
             if path.suffix == ".parquet":
-                _rewrite_parquet(state, path, wanted, traces)
+                rewrite_parquet(state, path, wanted, traces)
             elif path.suffix == ".duckdb":
-                _rewrite_snapshot(state, path, wanted, traces)
+                rewrite_snapshot(state, path, wanted, traces)
         _recount(workspace)
         forget_state(workspace)
         left = {trace.place: trace.rows + trace.values for trace in scan(state, wanted, [state / JOURNAL], on_file)}
         scanned = len(files_of(state)) - 1
         (state / JOURNAL).unlink()
-        _fsync(state)
+        fsync(state)
     before = {trace.place: trace for trace in plan.traces if trace.file.exists()}
     places = [
         Place(
@@ -246,68 +234,6 @@ def _sweep(state: Path) -> int:
     return count
 
 
-def _cleaned(relation: Relation, wanted: Wanted, named: Sequence[str]) -> str:
-    """The columns of a relation, with ids blanked where other people's rows name them."""
-    columns = []
-    for column in relation.columns:
-        quoted = '"' + column.replace('"', '""') + '"'
-        if column not in named:
-            columns.append(quoted)
-            continue
-        text = as_text(column)
-        token = text_literal(wanted.token)
-        if column in relation.nested:
-            columns.append(f"CASE WHEN {wanted.named(text)} THEN NULL ELSE {quoted} END AS {quoted}")
-            continue
-        # Twice, since one look takes the sign between two ids as belonging to the first.
-        once = f"regexp_replace({text}, {token}, '\\1{ERASED}\\2', 'g')"
-        twice = f"regexp_replace({once}, {token}, '\\1{ERASED}\\2', 'g')"
-        columns.append(
-            f"CASE WHEN {text} IN ({wanted.listed}) THEN NULL WHEN {wanted.named(text)} THEN {twice} ELSE {quoted} END AS {quoted}"
-        )
-    return ", ".join(columns)
-
-
-def _rewrite_parquet(state: Path, path: Path, wanted: Wanted, traces: Sequence[Trace]) -> None:
-    place = path.relative_to(state).as_posix()
-    temporary = path.with_suffix(".tmp")
-    named = [column for trace in traces for column in trace.named]
-    with opened(path, place) as (connection, relations):
-        (relation,) = relations
-        connection.execute("SET temp_directory = ?", [str(state / "tmp")])
-        query = f"SELECT {_cleaned(relation, wanted, named)} FROM {relation.sql} WHERE NOT {relation.own(wanted)}"
-        connection.execute(f"COPY ({query}) TO {text_literal(str(temporary))} ({_PART_OPTIONS})")
-    _put(temporary, path)
-
-
-def _rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[Trace]) -> None:
-    """A new file without the rows takes the snapshot's name; its id, its comments and all other rows stay."""
-    place = path.relative_to(state).as_posix()
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    named = {trace.place: list(trace.named) for trace in traces}
-    with opened(path, place) as (connection, relations):
-        connection.execute(f"ATTACH {text_literal(str(temporary))} AS fresh")
-        connection.execute("SET temp_directory = ?", [str(state / "tmp")])
-        # Only the schema is copied: a row that is copied and deleted would leave its bytes behind.
-        connection.execute("COPY FROM DATABASE scanned TO fresh (SCHEMA)")
-        for relation in relations:
-            target = relation.sql.replace("scanned.", "fresh.", 1)
-            columns = _cleaned(relation, wanted, named.get(relation.place, ()))
-            own = relation.own(wanted)
-            connection.execute(f"INSERT INTO {target} SELECT {columns} FROM {relation.sql} WHERE NOT {own}")
-            kept, expected = connection.execute(
-                f"SELECT (SELECT count(*) FROM {target}), (SELECT count(*) FROM {relation.sql} WHERE NOT {own})"
-            ).fetchall()[0]
-            if kept != expected:
-                raise InternalError(f"{relation.place}: {kept} rows of {expected} were copied")
-        connection.execute("CHECKPOINT fresh")
-        connection.execute("DETACH fresh")
-    if temporary.with_name(temporary.name + ".wal").exists():
-        raise InternalError(f"{temporary.name} was closed with a write-ahead log")
-    _put(temporary, path)
-
-
 def _origins(workspace: Workspace, traces: Sequence[Trace], *, resumed: bool) -> dict[tuple[str, str], int]:
     """Rows of the wanted ids in each file or table of a source; of a resumed erasure all rows that were ever left out."""
     rows = {trace.place: trace.rows for trace in traces}
@@ -371,21 +297,7 @@ def _span(connection: duckdb.DuckDBPyConnection, state: Path, part: Part) -> tup
     return (first.isoformat() if first else None, last.isoformat() if last else None)
 
 
-def _put(temporary: Path, path: Path) -> None:
-    _fsync(temporary)
-    os.replace(temporary, path)
-    _fsync(path.parent)
-
-
 def _write_whole(path: Path, text: str) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text, encoding="utf-8")
-    _put(temporary, path)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    put(temporary, path)

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from limner_profile.builder import attach_files, attach_sources, profile_query
 from limner_profile.catalog import load_catalog
 from limner_profile.errors import DefinitionError
-from limner_profile.identity import find_identities, has_identities, merge_identities
+from limner_profile.identity import find_identities, has_identities
 from limner_profile.ingest import ingest
+from limner_profile.merged_views import merge_identities
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import open_workspace
 

@@ -301,12 +301,12 @@ def test_a_database_with_a_cursor_brings_nobody_back(tmp_path: Path, run_main: R
 
 SLOW = """
 import sys, time
-import limner_profile.erasure as erasure
-put = erasure._put
+import limner_profile.erasure_rewrite as rewriting
+put = rewriting.put
 def slowly(temporary, path):
     time.sleep(0.15)
     put(temporary, path)
-erasure._put = slowly
+rewriting.put = slowly
 from limner.cli import main
 sys.argv = ["limner", "users", "erase", "anna-4711", "--yes", "--dir", sys.argv[1]]
 main()

@@ -19,7 +19,7 @@ from limner_profile.builder import attach_files, attach_sources
 from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError
-from limner_profile.identity import merge_identities
+from limner_profile.merged_views import merge_identities
 from limner_profile.tags.expressions import as_number, count_rows, event_column, instant
 from limner_profile.windows import add_days, days_of
 from limner_profile.workspace import Workspace
