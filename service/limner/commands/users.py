@@ -150,7 +150,7 @@ def erase(
     _say_erasure(chosen, plan, rows, outside, {"files_scanned": done.scanned, "left": done.left})
     if done.left:
         typer.echo(
-            "not everything could be erased: a model that learnt an id is trained again with 'limner scenarios train'",
+            "not everything could be erased: see what is left; a model that learnt an id is trained again with 'limner scenarios train'",
             err=True,
         )
         raise typer.Exit(1)
