@@ -85,6 +85,8 @@ def tags_page() -> str:
     from limner_profile.compiler import compile_profiles
     from limner_profile.quality import Quality
     from limner_profile.tags.base import Tag
+    from limner_profile.tags.query import FUNCTIONS as QUERY_FUNCTIONS
+    from limner_profile.tags.query import LOCAL_DAY
     from limner_profile.workspace import Schema
 
     schema = Schema(
@@ -104,17 +106,32 @@ def tags_page() -> str:
         field_table(Quality),
         "\nA window is `30d` (local days, ending at as_of), `24h` or `all`. `where` is a [condition](conditions.md) on the "
         "fields of events: `event`, `amount`, `source` and the properties that the source maps.\n",
-        "`default` is the value of users whose value would be unknown. `freshness` is how old the newest data behind the tag may "
-        "be; it is kept in the snapshot's table `tags`.\n",
+        "`default` is the value of users whose value would be unknown. \n",
+        "`freshness` is how old the newest data behind the tag may be at as_of: `2d` goes back to a local midnight, as a window "
+        "does. The data of a tag over events is the newest event of one of its names that was known before as_of, whatever the "
+        "tag's filter; that of an attribute the newest `updated_at` of its source, where it maps one; a tag of tags is as old as "
+        "the one with the oldest data among those that it refers to. A build warns of older data, or stops where the tag's `quality` "
+        "says `on_breach: stop`; where the age cannot be known (other attributes, imported files, scores) it says so, and never stops. "
+        "`limner tags stats` shows the age. Without `--as-of` a build takes as_of from the newest of all events: that nothing "
+        "arrives any more at all is seen only with a stated as_of.\n",
+        "`limner check` refuses to change or delete a tag that a published segment, a scenario, a trained model or an export uses "
+        "(`tag-in-use`), and names them. A change that is meant says so by a `version` higher than that in the current snapshot; "
+        "titles, owners and limits are no change. `limner build` warns and goes on, and what it builds is what the next check "
+        "compares with.\n",
         "Some kinds compute a tag from other tags (`of`, `recency`, the conditions of `lifecycle`, …). They may refer to each "
-        "other in any order, but not in a circle, and not to scores, which are written after all tags. `limner check` names "
-        "each reference to a tag that is not there. Such a tag can be shown to have been known at a past as_of if all that it "
-        "refers to can, and is as sensitive as what it refers to. Means, quantiles and percentiles are over all users known "
-        "at as_of.\n",
+        "other in any order, but not in a circle. `limner check` names each reference to a tag that is not there. Such a tag can be "
+        "shown to have been known at a past as_of if all that it refers to can, and is as sensitive as what it refers to. Means, "
+        "quantiles and percentiles are over all users known at as_of.\n",
+        "They may also refer to a score, `<scenario>_score`. Such a tag is computed after the scorers have run, in every build and "
+        "training, and is unknown as long as the score is. Segments use it like any other; a scenario may not, since its training "
+        "rows lie before any score.\n",
     ]
     common = frozenset({*Tag.model_fields, "kind"})
     for word, kind in TAG_KINDS:
         parts += [f"\n## `{word}`\n", paragraphs(kind.__doc__), "", field_table(kind, common), ""]
+        if word == "sql":
+            functions = sorted({*QUERY_FUNCTIONS.values(), LOCAL_DAY})
+            parts += [f"Functions of a query: {', '.join(f'`{name}`' for name in functions)}.\n"]
         for number, example in enumerate(kind.EXAMPLES):
             definition = kind.model_validate(example.definition)
             as_of = datetime.fromisoformat(example.as_of).replace(tzinfo=UTC)

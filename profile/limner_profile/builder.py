@@ -8,25 +8,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from sqlglot import exp
 
-from limner_profile.catalog import Catalog
-from limner_profile.compiler import compile_profiles
+from limner_profile.catalog import Catalog, CatalogTag
+from limner_profile.compiler import compile_late, compile_profiles
+from limner_profile.distribution import quoted
 from limner_profile.errors import Issue, RefusedError
+from limner_profile.freshness import find_stale, newest_data
 from limner_profile.ingest import read_ingested
 from limner_profile.manifest import Ingested
 from limner_profile.merged_views import create_identities, merge_identities
 from limner_profile.overlaps import parquet_list
-from limner_profile.quality import Breach, find_breaches
+from limner_profile.quality import Breach, Quality, Staleness, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sources import FieldType, is_acts
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
+from limner_profile.tags.expressions import instant
+from limner_profile.tags.sql import Sql
 from limner_profile.versions import write_attribute_history
-from limner_profile.windows import midnight, parse_as_of
+from limner_profile.windows import midnight, parse_as_of, parse_timezone
 from limner_profile.workspace import Workspace
 
 _SQL_TYPE: Mapping[FieldType, str] = {
@@ -56,6 +61,11 @@ TAGS_TABLE = table(
         ("freshness", "VARCHAR", "How old the newest data behind it may be, such as 2d; empty for no limit"),
         ("definition", "VARCHAR", "The definition as JSON"),
         ("definition_hash", "VARCHAR", "Twelve hex digits that change with what the definition computes"),
+        (
+            "version",
+            "BIGINT",
+            "The version that the definition states, 1 unless it does; raised where a change is meant",
+        ),
         ("users", "BIGINT", "How many users have a value"),
         ("coverage", "DOUBLE", "The share of users who have a value, 0 to 1"),
         ("distinct_values", "BIGINT", "How many different values there are"),
@@ -202,7 +212,9 @@ def profile_query(tags: Mapping[str, Tag], as_of: datetime, workspace: Workspace
 def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalog) -> int:
     """How many users the new `profiles` table holds; writes `profiles`, `tags` and `rejects` into the snapshot.
 
-    A tag of the catalog without a definition (a score) becomes an empty column, filled by whoever computes it.
+    A tag of the catalog without a definition (a score) becomes an empty column, filled by whoever computes it, and so does a
+    tag that is computed from scores (`write_late`). The counts of `tags` come with the statistics (`check_quality`), which
+    read every column once.
     """
     connection = writer.connection
     connection.execute("SET memory_limit = ?", [workspace.settings.memory])
@@ -212,17 +224,23 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     with writer.run("profiles", f"{len(catalog.computed)} tags") as count:
         query = profile_query(catalog.computed, writer.as_of, workspace)
         empty = "".join(
-            f', CAST(NULL AS DOUBLE) AS "{name}"' for name, tag in catalog.tags.items() if tag.definition is None
+            f", CAST(NULL AS {_column_type(tag)}) AS {quoted(name)}"
+            for name, tag in catalog.tags.items()
+            if name not in catalog.computed
         )
         columns = "".join(
-            f", {_typed(name, catalog[name].type, tag.whole_numbers)}" for name, tag in catalog.computed.items()
+            f", CAST({quoted(name)} AS {_column_type(catalog[name])}) AS {quoted(name)}" for name in catalog.computed
         )
         # Every join is written with the users on the left and few columns on the right, which is what the hash table is made of. The
         # optimiser cannot know that each side has one row a user, and would turn some round, for a sixth more time.
         connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
-        connection.execute(
-            f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query}) ORDER BY user_id"
-        )
+        try:
+            connection.execute(
+                f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query}) ORDER BY user_id"
+            )
+        except duckdb.Error:
+            _blame_query(connection, workspace, catalog, writer.as_of)
+            raise
         connection.execute("RESET disabled_optimizers")
         count.rows = int(connection.execute("SELECT count(*) FROM profiles").fetchall()[0][0])
     if count.rows == 0:
@@ -237,7 +255,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     connection.execute("COMMENT ON TABLE profiles IS 'A row for each user known at as_of, a column for each tag.'")
     connection.execute("COMMENT ON COLUMN profiles.user_id IS 'The user'")
     for name, tag in catalog.tags.items():
-        comment = f"{tag.title.en}{f' ({tag.unit.en})' if tag.unit else ''}".replace("'", "''")
+        comment = f"{tag.title.en}{f' ({tag.unit.en})' if tag.unit and tag.unit.en else ''}".replace("'", "''")
         connection.execute(f"COMMENT ON COLUMN profiles.\"{name}\" IS '{comment}'")
     _write_tags(connection, catalog)
     _write_rejects(connection, workspace)
@@ -247,18 +265,85 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     return count.rows
 
 
-def check_quality(writer: SnapshotWriter, catalog: Catalog, previous: Path | None) -> list[Breach]:
+def _blame_query(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, catalog: Catalog, as_of: datetime
+) -> None:
+    """Raises RefusedError `failed-query` where a query of the user's own fails by itself, naming the tag."""
+    for name, tag in catalog.computed.items():
+        if isinstance(tag, Sql) and tag.query is not None:
+            try:
+                connection.execute(profile_query({name: tag}, as_of, workspace)).fetchall()
+            except duckdb.Error as error:
+                cause = str(error).splitlines()[0]
+                hint = "guard it in the query, as with CASE WHEN; the snapshot that was current stays"
+                raise RefusedError(
+                    Issue("failed-query", catalog[name].where, f"the tag {name!r}: {cause}", hint)
+                ) from None
+
+
+def check_quality(
+    writer: SnapshotWriter, catalog: Catalog, previous: Path | None, workspace: Workspace | None = None
+) -> list[Breach]:
     """The limits that tags do not keep but may; writes `tag_statistics`, with the drift against the file `previous`.
 
-    Raises RefusedError `quality-limit` where the definition of such a tag says `on_breach: stop`.
+    Raises RefusedError `quality-limit` where the definition of such a tag says `on_breach: stop`. Follows `write_profiles`. Without
+    `workspace` the age of attributes is unknown, though their source may tell it.
     """
+    zone = writer.connection.execute("SELECT timezone FROM snapshot").fetchall()[0][0]
+    attributes = _newest_attributes(writer, workspace) if workspace else {}
+    data = newest_data(catalog, newest_events(writer.connection, writer.as_of), attributes)
     with writer.run("statistics", previous.stem if previous else "") as count:
-        rows = write_statistics(writer.connection, catalog.computed, previous)
+        ages = {name: newest.hours(writer.as_of) for name, newest in data.items()}
+        rows = write_statistics(writer.connection, catalog.computed, previous, ages)
         count.rows = len(rows)
-    limits = {
-        name: (tag.quality, catalog[name].where) for name, tag in catalog.computed.items() if tag.quality is not None
-    }
-    breaches = find_breaches(limits, rows)
+    return _judged(writer, catalog, rows, find_stale(catalog, data, writer.as_of, parse_timezone(zone)))
+
+
+def _newest_attributes(writer: SnapshotWriter, workspace: Workspace) -> dict[str, datetime]:
+    """Attribute to the newest `updated_at` before as_of that its source delivered, whether or not it changed anything."""
+    newest: dict[str, datetime] = {}
+    for entry in _in_use(workspace):
+        if entry.source in workspace.schema.sources_with_history:
+            files = parquet_list(workspace.state / part.file for part in entry.parts)
+            cut = instant(writer.as_of).sql(dialect="duckdb")
+            query = f"SELECT max(updated_at) FROM read_parquet({files}) WHERE updated_at < {cut}"
+            (found,) = writer.connection.execute(query).fetchall()[0]
+            if found is not None:
+                of_source = (
+                    name for name, source in workspace.schema.attribute_source.items() if source == entry.source
+                )
+                newest |= dict.fromkeys(of_source, found.replace(tzinfo=UTC))
+    return newest
+
+
+def write_late(writer: SnapshotWriter, workspace: Workspace, catalog: Catalog, previous: Path | None) -> list[Breach]:
+    """Fill the columns of the tags that are computed from scores, and their statistics; the limits that they do not keep but may.
+
+    Follows the scorers. Raises what `check_quality` raises.
+    """
+    late = catalog.late
+    if not late:
+        return []
+    with writer.run("late tags", f"{len(late)} tags") as count:
+        given = {name: kind for name, kind in catalog.types.items() if name not in late}
+        query = compile_late(late, given, writer.as_of, workspace.timezone, workspace.schema).sql(dialect="duckdb")
+        values = ", ".join(
+            f"{quoted(name)} = CAST(late.{quoted(name)} AS {_column_type(catalog[name])})" for name in late
+        )
+        writer.connection.execute(
+            f"UPDATE profiles SET {values} FROM ({query}) AS late WHERE late.user_id = profiles.user_id"
+        )
+        rows = write_statistics(writer.connection, late, previous)
+        count.rows = len(rows)
+    unknown = Staleness("how old its data is cannot be known: it is computed from a score", known=False)
+    return _judged(writer, catalog, rows, {name: unknown for name, tag in late.items() if tag.freshness})
+
+
+def _judged(
+    writer: SnapshotWriter, catalog: Catalog, rows: list[dict[str, Any]], stale: Mapping[str, Staleness]
+) -> list[Breach]:
+    limits = {name: (tag.quality or Quality(), catalog[name].where) for name, tag in catalog.definitions.items()}
+    breaches = find_breaches(limits, rows, stale)
     stopping = [breach.issue for breach in breaches if breach.stop]
     if stopping:
         raise RefusedError(stopping)
@@ -266,18 +351,32 @@ def check_quality(writer: SnapshotWriter, catalog: Catalog, previous: Path | Non
     return breaches
 
 
-def _typed(name: str, kind: FieldType, integer: bool) -> str:
+def newest_events(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> dict[str, datetime]:
+    """Event name to the time of the newest such event that was known before as_of; reads the view `events`, if there is one."""
+    columns = connection.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'events'").fetchall()
+    if not columns:
+        return {}
+    cut = instant(as_of).sql(dialect="duckdb")
+    known = f" AND (received IS NULL OR received < {cut})" if ("received",) in columns else ""
+    rows = connection.execute(
+        f"SELECT event, max(time) FROM events WHERE time < {cut}{known} GROUP BY event"
+    ).fetchall()
+    return {str(event): time.replace(tzinfo=UTC) for event, time in rows if event is not None}
+
+
+def _column_type(tag: CatalogTag) -> str:
     # One type a field type, whatever the file had: no decimal or huge integer may reach the model.
-    return f'CAST("{name}" AS {"BIGINT" if integer else _SQL_TYPE[kind]}) AS "{name}"'
+    whole = tag.definition is not None and tag.definition.whole_numbers
+    return "BIGINT" if whole else _SQL_TYPE[tag.type]
 
 
 def _write_tags(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
     TAGS_TABLE.create(connection, replace=True)
     rows = []
     for name, tag in catalog.tags.items():
-        counts = f'SELECT count("{name}"), count("{name}") / count(*), count(DISTINCT "{name}") FROM profiles'
-        users, coverage, distinct = connection.execute(counts).fetchall()[0]
         definition = tag.definition
+        # Counted with the statistics, in one pass; what comes after the scorers has no value until it is computed.
+        users, coverage, distinct = (None, None, None) if name in catalog.computed else (0, 0.0, 0)
         rows.append(
             {
                 "name": name,
@@ -294,6 +393,7 @@ def _write_tags(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None
                 "freshness": (definition.freshness or "") if definition else "",
                 "definition": tag.definition_json,
                 "definition_hash": tag.definition_hash,
+                "version": definition.version if definition else 1,
                 "users": users,
                 "coverage": coverage,
                 "distinct_values": distinct,

@@ -49,6 +49,11 @@ class CatalogTag:
         return self.proven and all(parent.provable for parent in self.parents)
 
     @cached_property
+    def late(self) -> bool:
+        """Whether the value is computed from a score, so after the scorers have run."""
+        return any(parent.definition is None or parent.late for parent in self.parents)
+
+    @cached_property
     def sensitivity(self) -> Literal["none", "sensitive", "proxy"]:
         """The strongest sensitivity of the tag and of what it refers to: an age band tells as much as an age."""
         own = self.definition.sensitivity if self.definition else "none"
@@ -94,9 +99,19 @@ class Catalog:
         return {name: tag.type for name, tag in self.tags.items()}
 
     @property
-    def computed(self) -> dict[str, Tag]:
-        """The tags that are compiled from sources."""
+    def definitions(self) -> dict[str, Tag]:
+        """The tags that have a definition: all but scores."""
         return {name: tag.definition for name, tag in self.tags.items() if tag.definition is not None}
+
+    @property
+    def computed(self) -> dict[str, Tag]:
+        """The tags that are compiled from sources, and from each other."""
+        return {name: tag for name, tag in self.definitions.items() if not self.tags[name].late}
+
+    @property
+    def late(self) -> dict[str, Tag]:
+        """The tags that are computed from scores, once those are there."""
+        return {name: tag for name, tag in self.definitions.items() if self.tags[name].late}
 
     @property
     def references(self) -> dict[str, tuple[str, ...]]:
@@ -135,8 +150,10 @@ def load_catalog(workspace: Workspace) -> Catalog:
     return catalog
 
 
-def read_catalog(workspace: Workspace, schema: Schema) -> tuple[Catalog, list[Issue]]:
-    """The tags that are sound, and the issues of those that are not."""
+def read_catalog(
+    workspace: Workspace, schema: Schema, scores: Iterable[CatalogTag] = ()
+) -> tuple[Catalog, list[Issue]]:
+    """The tags that are sound, and the issues of those that are not; they may refer to `scores`, which are not among them."""
     found, issues = workspace.entries("tags", "tag")
     sound: dict[str, _Read] = {}
     for entry in found:
@@ -150,7 +167,8 @@ def read_catalog(workspace: Workspace, schema: Schema) -> tuple[Catalog, list[Is
         if definition is not None and not complaints:
             kind = definition.value_type(schema)
             sound[entry.name] = _Read(definition, entry.document, kind, definition.provable(schema))
-    tags, complaints = _linked(sound, {entry.name for entry in found} - set(sound))
+    known = {tag.name: tag for tag in scores if tag.name not in sound}
+    tags, complaints = _linked(sound, {entry.name for entry in found} - set(sound), known)
     return Catalog(tags), issues + complaints
 
 
@@ -164,12 +182,15 @@ class _Read:
     proven: bool
 
 
-def _linked(sound: Mapping[str, _Read], broken: Collection[str]) -> tuple[dict[str, CatalogTag], list[Issue]]:
+def _linked(
+    sound: Mapping[str, _Read], broken: Collection[str], scores: Mapping[str, CatalogTag]
+) -> tuple[dict[str, CatalogTag], list[Issue]]:
     """The tags whose references are sound, too, in the same order; and the issues of the references.
 
     A tag that refers to a broken one is left out without an issue of its own: the broken one has its issue already.
     """
-    types: dict[str, FieldType] = {name: read.type for name, read in sound.items()}
+    types: dict[str, FieldType] = {name: tag.type for name, tag in scores.items()}
+    types |= {name: read.type for name, read in sound.items()}
     references = {name: read.definition.references() for name, read in sound.items()}
     issues: list[Issue] = []
     bad = set(broken)
@@ -191,9 +212,10 @@ def _linked(sound: Mapping[str, _Read], broken: Collection[str]) -> tuple[dict[s
         if not dependants:
             break
         bad |= dependants
-    tags: dict[str, CatalogTag] = {}
+    tags: dict[str, CatalogTag] = dict(scores)
     whole = {name: needed for name, needed in references.items() if name not in bad}
-    for stage in stages_of(whole):
+    among = {name: [inner for inner in needed if inner not in scores] for name, needed in whole.items()}
+    for stage in stages_of(among):
         for name in stage:
             tags[name] = _catalog_tag(name, sound[name], tuple(tags[inner] for inner in whole[name]))
     return {name: tags[name] for name in sound if name in tags}, issues

@@ -7,7 +7,7 @@ Tags of tags follow in stages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from limner_profile.sources import FieldType
 from limner_profile.tags.base import Tag
 from limner_profile.tags.defaults import default_sql
 from limner_profile.tags.expressions import instant
+from limner_profile.tags.query import relation_columns
 from limner_profile.tags.scope import OVERALL, PLACED, Scope
 from limner_profile.workspace import Schema
 
@@ -34,7 +35,47 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
     stages = stages_of({name: tag.references() for name, tag in tags.items()})
     relations, query = _from_sources(scope, {name: tags[name] for name in stages[0]})
     columns = list(stages[0])
-    for number, names in enumerate(stages[1:]):
+    query = _stacked(query, columns, tags, stages[1:], scope, relations)
+    if len(stages) > 1 and columns != list(tags):
+        # The order of the columns is that of the tags, whatever stage each came from.
+        relations["staged"] = query
+        query = exp.select("user_id", *(exp.column(name, quoted=True) for name in tags)).from_("staged")
+    for name, relation in relations.items():
+        query = query.with_(name, as_=relation, copy=False)
+    return query
+
+
+def compile_late(
+    tags: Mapping[str, Tag], given: Mapping[str, FieldType], as_of: datetime, timezone: ZoneInfo, schema: Schema
+) -> exp.Select:
+    """The query for tags that are computed from scores: `user_id` and a column a tag, a row for each row of `profiles`.
+
+    That table holds the scores by then, and the other tags that they refer to, whose types are `given`.
+    """
+    types: dict[str, FieldType] = {**given, **{name: tag.value_type(schema) for name, tag in tags.items()}}
+    scope = Scope(as_of, timezone, schema, types)
+    references = {name: tag.references() for name, tag in tags.items()}
+    stages = stages_of({name: [inner for inner in needed if inner in tags] for name, needed in references.items()})
+    columns = [name for name in given if any(name in needed for needed in references.values())]
+    query = exp.select("user_id", *(exp.column(name, quoted=True) for name in columns)).from_("profiles")
+    relations: dict[str, exp.Query] = {}
+    relations["staged"] = _stacked(query, columns, tags, stages, scope, relations)
+    query = exp.select("user_id", *(exp.column(name, quoted=True) for name in tags)).from_("staged")
+    for name, relation in relations.items():
+        query = query.with_(name, as_=relation, copy=False)
+    return query
+
+
+def _stacked(
+    query: exp.Select,
+    columns: list[str],
+    tags: Mapping[str, Tag],
+    stages: Sequence[Sequence[str]],
+    scope: Scope,
+    relations: dict[str, exp.Query],
+) -> exp.Select:
+    """The query with the tags of further stages on top, each stage over the one before; `columns` grows by their names."""
+    for number, names in enumerate(stages):
         scope.stage = f"stage{number}"
         scope.windows.clear()
         scope.overalls.clear()
@@ -44,12 +85,6 @@ def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInf
         query = exp.select(exp.column("user_id", table=scope.stage), *earlier, *values).from_(scope.stage)
         query = _with_computed(query, scope, relations)
         columns += names
-    if len(stages) > 1 and columns != list(tags):
-        # The order of the columns is that of the tags, whatever stage each came from.
-        relations["staged"] = query
-        query = exp.select("user_id", *(exp.column(name, quoted=True) for name in tags)).from_("staged")
-    for name, relation in relations.items():
-        query = query.with_(name, as_=relation)
     return query
 
 
@@ -64,18 +99,21 @@ def _from_sources(scope: Scope, tags: Mapping[str, Tag]) -> tuple[dict[str, exp.
         same = _same_user(f"users_{source}")
         if source in scope.schema.sources_with_history:
             same = exp.and_(same, _valid(f"users_{source}", scope.as_of))
-        query = query.join(_users(source), on=same, join_type="left")
+        query = query.join(_users(source), on=same, join_type="left", copy=False)
     for relation in sorted(scope.imported_seen):
-        query = query.join(relation, on=_same_user(relation), join_type="left")
+        query = query.join(relation, on=_same_user(relation), join_type="left", copy=False)
     relations: dict[str, exp.Query] = {"known": _known_users(scope.as_of, scope.schema)}
     known = _before(scope.as_of, scope.schema)
     for index, reduction in enumerate(scope.reductions.values()):
         relations[f"acts{index}"] = reduction.query(known.copy())
-        query = query.join(f"acts{index}", on=_same_user(f"acts{index}"), join_type="left")
+        query = query.join(f"acts{index}", on=_same_user(f"acts{index}"), join_type="left", copy=False)
     for index, tally in enumerate(scope.tallies.values()):
         relations[f"pairs{index}"] = tally.pairs(known.copy())
         relations[f"top{index}"] = tally.chosen(f"pairs{index}")
-        query = query.join(f"top{index}", on=_same_user(f"top{index}"), join_type="left")
+        query = query.join(f"top{index}", on=_same_user(f"top{index}"), join_type="left", copy=False)
+    for index, written in enumerate(scope.queries.values()):
+        relations[f"query{index}"] = _as_known(written, scope)
+        query = query.join(f"query{index}", on=_same_user(f"query{index}"), join_type="left", copy=False)
     return relations, query
 
 
@@ -89,12 +127,12 @@ def _with_computed(query: exp.Select, scope: Scope, relations: dict[str, exp.Que
         columns = [exp.alias_(window, f"v{index}") for index, window in enumerate(scope.windows.values())]
         relations[name] = exp.select("user_id", *columns).from_(scope.stage)
         on = exp.EQ(this=exp.column("user_id", table=name), expression=exp.column("user_id", table=scope.stage))
-        query = query.join(name, on=on, join_type="left")
+        query = query.join(name, on=on, join_type="left", copy=False)
     if scope.overalls:
         name = f"{OVERALL}_{scope.stage}"
         columns = [exp.alias_(function, f"v{index}") for index, function in enumerate(scope.overalls.values())]
         relations[name] = exp.select(*columns).from_(scope.stage)
-        query = query.join(name, join_type="cross")
+        query = query.join(name, join_type="cross", copy=False)
     return query
 
 
@@ -135,6 +173,40 @@ def _before(as_of: datetime, schema: Schema) -> exp.Expr:
     return exp.and_(happened, exp.Paren(this=late))
 
 
+def _listed(as_of: datetime) -> exp.Expr:
+    """The condition that a user was there before as_of, where the source says since when."""
+    since = exp.column("since")
+    return exp.or_(exp.Is(this=since, expression=exp.Null()), exp.LT(this=since.copy(), expression=instant(as_of)))
+
+
+def _as_known(query: exp.Select, scope: Scope) -> exp.Select:
+    """A query of a tag with each relation cut down to what was known of it before as_of, and to the columns that it names."""
+    query = query.copy()
+    named = {column.name.casefold() for column in query.find_all(exp.Column)}
+    named |= {column.name.casefold() for join in query.find_all(exp.Join) for column in join.args.get("using") or ()}
+    every = any(not isinstance(star.parent, exp.Count) for star in query.find_all(exp.Star))
+    relations = {name.casefold(): name for name in relation_columns(scope.schema)}
+    for table in list(query.find_all(exp.Table)):
+        relation = relations.get(table.name.casefold())
+        if relation is None:
+            continue  # a part of WITH
+        columns = relation_columns(scope.schema)[relation]
+        # The time is read whether or not it is named, and tells lineage that this is not the list of who is known.
+        read = [name for name in columns if every or name == "time" or name.casefold() in {*named, "user_id"}]
+        known = exp.select(*(exp.column(name, table=relation, quoted=True) for name in read)).from_(relation)
+        if relation == "events":
+            known = known.where(_before(scope.as_of, scope.schema))
+        else:
+            source = relation.removeprefix("users_")
+            if source in scope.schema.sources_with_since:
+                known = known.where(_listed(scope.as_of))
+            if source in scope.schema.sources_with_history:
+                known = known.where(_valid(relation, scope.as_of))
+        alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name))
+        table.replace(exp.Subquery(this=known, alias=alias))
+    return query
+
+
 def _known_users(as_of: datetime, schema: Schema) -> exp.Query:
     parts: list[exp.Query] = []
     for source in schema.user_sources:
@@ -145,10 +217,7 @@ def _known_users(as_of: datetime, schema: Schema) -> exp.Query:
                 begin = exp.Coalesce(this=exp.column("since"), expressions=[begin])
             listed = listed.distinct().where(exp.LT(this=begin, expression=instant(as_of)))
         elif source in schema.sources_with_since:
-            since = exp.column("since")
-            listed = listed.where(
-                exp.or_(exp.Is(this=since, expression=exp.Null()), exp.LT(this=since.copy(), expression=instant(as_of)))
-            )
+            listed = listed.where(_listed(as_of))
         parts.append(listed)
     if schema.has_events:
         before = exp.LT(this=exp.column("since"), expression=instant(as_of))

@@ -48,13 +48,20 @@ def trace_tag(name: str, catalog: Catalog, workspace: Workspace) -> Lineage:
 
     A source whose events are named by a column may hold any event, so it counts as one that the tag reads.
     """
-    closure = _closure(name, catalog)
+    whole = _closure(name, catalog)
+    closure = {other: tag for other, tag in whole.items() if not catalog[other].late}
+    scores = tuple(
+        dict.fromkeys(inner for tag in whole.values() for inner in tag.references() if inner not in whole)
+    )  # where the way back ends: a score has the lineage of its model
+    named = (*(tag for tag in whole if tag != name), *scores)
     if not closure:
-        return Lineage(name, (), (), ())
+        return Lineage(name, named, (), ())
     schema = workspace.schema
     query = compile_profiles(closure, _AS_OF, workspace.timezone, schema)
     events = tuple(dict.fromkeys(event for tag in closure.values() for event in getattr(tag, "events", ())))
     columns: list[SourceColumn] = []
+    if any(tag.data_events() == () for tag in closure.values()):
+        events = ()  # a query over events may read any of them
     read = set(_event_fields(query)) & set(schema.event_fields)
     for source, definition in workspace.config.sources.items():
         place = str(getattr(definition, "path", None) or source)
@@ -77,25 +84,25 @@ def trace_tag(name: str, catalog: Catalog, workspace: Workspace) -> Lineage:
                 for field in sorted(wanted - {"user_id"})
                 if field in mapped
             ]
-    return Lineage(name, tuple(tag for tag in closure if tag != name), events, tuple(columns))
+    return Lineage(name, named, events, tuple(columns))
 
 
 def tags_reading(name: str, catalog: Catalog) -> list[str]:
     """The tags that are computed from the tag `name`, directly, in catalog order."""
-    return [other for other, tag in catalog.computed.items() if name in tag.references()]
+    return [other for other, tag in catalog.definitions.items() if name in tag.references()]
 
 
 def _closure(name: str, catalog: Catalog) -> dict[str, Tag]:
     found: dict[str, Tag] = {}
     waiting = [name]
     while waiting:
-        tag = catalog.computed.get(waiting[0])
+        tag = catalog.definitions.get(waiting[0])
         if tag is not None and waiting[0] not in found:
             found[waiting[0]] = tag
             waiting += tag.references()
         waiting.pop(0)
     # In catalog order, in which a tag stands wherever its file has it.
-    return {other: tag for other, tag in catalog.computed.items() if other in found}
+    return {other: tag for other, tag in catalog.definitions.items() if other in found}
 
 
 def _event_fields(query: exp.Expr) -> Iterator[str]:

@@ -18,12 +18,21 @@ from limner_profile.errors import Issue
 class Quality(Definition):
     """Limits on a tag's coverage and drift (PSI against the snapshot before), and what a build does where one is broken.
 
-    `warn` says so and goes on; `stop` ends the build, and the snapshot that was current stays.
+    `warn` says so and goes on; `stop` ends the build, and the snapshot that was current stays. The same goes for the tag's
+    limit of `freshness`.
     """
 
     coverage_min: float | None = Field(default=None, ge=0, le=1)
     psi_max: float | None = Field(default=None, gt=0)
     on_breach: Literal["warn", "stop"] = "warn"
+
+
+@dataclass(frozen=True)
+class Staleness:
+    """Why a tag's limit of freshness is not kept; not `known` where nobody can tell how old its data is."""
+
+    words: str
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,15 @@ class Breach:
         return Issue("quality-limit", self.where, f"the tag {self.tag!r}: {self.words}", hint)
 
 
-def find_breaches(limits: Mapping[str, tuple[Quality, str]], statistics: Iterable[Mapping[str, Any]]) -> list[Breach]:
+def find_breaches(
+    limits: Mapping[str, tuple[Quality, str]],
+    statistics: Iterable[Mapping[str, Any]],
+    stale: Mapping[str, Staleness] | None = None,
+) -> list[Breach]:
     """The limits that the statistics do not keep; `limits` is tag to its quality and the place of its definition.
 
-    A tag without drift (new, redefined, the first build) keeps every limit of drift.
+    A tag without drift (new, redefined, the first build) keeps every limit of drift. `stale` are the tags that do not keep
+    their limit of freshness; one of unknown age is told, since unknown is not fresh, but never stops a build by that.
     """
     breaches = []
     for row in statistics:
@@ -57,6 +71,12 @@ def find_breaches(limits: Mapping[str, tuple[Quality, str]], statistics: Iterabl
             found.append(f"coverage {row['coverage']:.4g} is below {quality.coverage_min:g}")
         if quality.psi_max is not None and row["psi"] is not None and row["psi"] > quality.psi_max:
             found.append(f"psi {row['psi']:.4g} against {row['compared_with']} is above {quality.psi_max:g}")
+        age = (stale or {}).get(row["tag"])
+        if age is not None and age.known:
+            found.append(age.words)
+        stop = bool(found) and quality.on_breach == "stop"
+        if age is not None and not age.known:
+            found.append(age.words)
         if found:
-            breaches.append(Breach(row["tag"], "; ".join(found), quality.on_breach == "stop", where))
+            breaches.append(Breach(row["tag"], "; ".join(found), stop, where))
     return breaches

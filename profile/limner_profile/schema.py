@@ -14,6 +14,8 @@ import duckdb
 
 from limner_profile.errors import InternalError
 
+_AT_ONCE = 500  # rows of one INSERT
+
 
 @dataclass(frozen=True)
 class Column:
@@ -33,9 +35,20 @@ class Table:
     columns: tuple[Column, ...]
 
     def create(self, connection: duckdb.DuckDBPyConnection, *, replace: bool = False) -> None:
-        """Create the table with its comments, where it does not stand yet; with `replace`, anew and empty."""
-        known = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [self.name]).fetchall()
-        if known[0][0] and not replace:
+        """Create the table with its comments, where it does not stand yet; with `replace`, anew and empty.
+
+        One that stands already (in a copy of an older snapshot) gets the columns that it lacks, without values.
+        """
+        found = connection.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [self.name]
+        ).fetchall()
+        known = {name for (name,) in found}
+        if known and not replace:
+            lacking = [column for column in self.columns if column.name not in known]
+            for column in lacking:
+                connection.execute(f'ALTER TABLE {self.name} ADD COLUMN "{column.name}" {column.type}')
+            if lacking:
+                self.describe(connection)
             return
         columns = ", ".join(f'"{column.name}" {column.type}' for column in self.columns)
         connection.execute(f"CREATE OR REPLACE TABLE {self.name} ({columns})")
@@ -53,11 +66,12 @@ class Table:
         for row in rows:
             if set(row) != set(names):
                 raise InternalError(f"a row of {self.name} has the keys {sorted(row)}, not {sorted(names)}")
-        if rows:
-            marks = ", ".join("?" for _ in names)
-            connection.executemany(
-                f"INSERT INTO {self.name} VALUES ({marks})", [[row[name] for name in names] for row in rows]
-            )
+        listed, marks = ", ".join(f'"{name}"' for name in names), "(" + ", ".join("?" for _ in names) + ")"
+        for start in range(0, len(rows), _AT_ONCE):
+            # A statement for many rows: one a row is a transaction a row, each written to disk.
+            part = rows[start : start + _AT_ONCE]
+            values = [row[name] for row in part for name in names]
+            connection.execute(f"INSERT INTO {self.name} ({listed}) VALUES {', '.join([marks] * len(part))}", values)
 
     def insert_frame(self, connection: duckdb.DuckDBPyConnection, frame: Any) -> None:
         """Insert the rows of a pandas DataFrame that has the table's columns, in any order."""

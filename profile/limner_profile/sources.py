@@ -62,6 +62,8 @@ Columns = Annotated[dict[str, ColumnMapping], BeforeValidator(_columns)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 # The name of an environment variable within a url: ${NAME}.
 VARIABLE = re.compile(r"\$\{(\w+)\}")
+# Words for `time_format` where times are numbers since 1970-01-01 UTC, and how many of them make a second.
+EPOCHS: Mapping[str, int] = {"unix": 1, "unix_ms": 1000}
 # The `path` of a source whose rows are handed over by a program.
 FRAME = "frame"
 
@@ -115,7 +117,9 @@ class Source(Definition):
     timezone: ZoneName | None = None
     """The time zone of times without an offset; the workspace's by default."""
     time_format: str | None = None
-    """How times are written, where it is not ISO 8601: in the letters of strptime, as `%d.%m.%Y %H:%M`."""
+    """How times are written, where it is not ISO 8601: in the letters of strptime, as `%d.%m.%Y %H:%M`; or `unix`, `unix_ms`."""
+    decimal_comma: bool = False
+    """Whether numbers that are written as text have a comma before their decimals, as in `1.234,50`."""
     keep_duplicates: bool = False
     """Keep rows that are alike in every mapped column; without it, and without an event_id, one of them counts."""
 

@@ -16,6 +16,7 @@ from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency
 from limner_profile.csv_lines import lines_of, lines_of_json
 from limner_profile.json_lines import json_relation, true_lines
 from limner_profile.sources import (
+    EPOCHS,
     FieldType,
     Source,
     attach_duckdb,
@@ -112,7 +113,7 @@ def stage(
     except duckdb.Error as error:
         if isinstance(piece, str) or not is_csv(piece) or not needs_leniency(error):
             raise
-        _forget_faults(con)
+        forget_faults(con)
         con.execute(f"{query}{csv_reader(piece, strict=False)}))", parameters)
     finally:
         if not isinstance(piece, str) and is_duckdb(piece):
@@ -153,7 +154,7 @@ def unreadable_as(con: duckdb.DuckDBPyConnection, source: Source, field: StagedF
     finally:
         if not isinstance(piece, str) and is_duckdb(piece):
             detach_duckdb(con)
-        _forget_faults(con)
+        forget_faults(con)
     return str(example) if known >= 2 and read == 0 else None
 
 
@@ -182,7 +183,7 @@ def _bad_rows(
         faults = con.execute(
             "SELECT line, coalesce(column_name, ''), csv_line, 'broken-row: ' || lower(CAST(error_type AS VARCHAR)) FROM reject_errors"
         ).fetchall()
-        _forget_faults(con)
+        forget_faults(con)
         broken = list({fault[0]: fault for fault in faults}.values())
         if is_json(piece):
             numbers = true_lines({row[0] for row in bad}, {fault[0] for fault in broken})
@@ -207,7 +208,8 @@ def _swallowed(text: str | None) -> str:
     return f", with {lines:,} or more lines after it" if lines else ""
 
 
-def _forget_faults(con: duckdb.DuckDBPyConnection) -> None:
+def forget_faults(con: duckdb.DuckDBPyConnection) -> None:
+    """Drop what DuckDB noted of broken rows, so that the next file begins anew."""
     con.execute("DROP TABLE IF EXISTS reject_errors")
     con.execute("DROP TABLE IF EXISTS reject_scans")
 
@@ -220,13 +222,34 @@ def _cast(field: StagedField, source: Source) -> str:
         # An empty text field of a CSV file is a missing value; DuckDB reads it as NULL already.
         return _as_text(column)
     if field.type == "time":
-        if source.time_format and field.name in ("time", "received", "since", "updated_at", "until"):
-            instant = f"CAST(try_strptime(CAST({column} AS VARCHAR), {text_of(source.time_format)}) AS TIMESTAMPTZ)"
+        own_times = ("time", "received", "since", "updated_at", "until")
+        written = source.time_format if field.name in own_times else None
+        if written and written in EPOCHS:
+            instant = _since_epoch(column, EPOCHS[written])
+        elif written:
+            instant = f"CAST(try_strptime(CAST({column} AS VARCHAR), {text_of(written)}) AS TIMESTAMPTZ)"
         else:
             # The session's time zone is the source's: text and timestamps without an offset are read as local.
             instant = f"TRY_CAST({column} AS TIMESTAMPTZ)"
         return f"({instant} AT TIME ZONE 'UTC')"
+    if field.type == "number" and source.decimal_comma:
+        return _with_comma(column)
     return f"TRY_CAST({column} AS {SQL_TYPE[field.type]})"
+
+
+def _since_epoch(column: str, parts: int) -> str:
+    """The instant of a number of seconds (or thousandths of them) since 1970; NULL outside of the years that are read."""
+    seconds = f"(TRY_CAST({column} AS DOUBLE) / {parts})"
+    return f"(CASE WHEN {seconds} BETWEEN -62e9 AND 253e9 THEN to_timestamp({seconds}) END)"
+
+
+def _with_comma(column: str) -> str:
+    """The number of a text with a decimal comma; 12.50 is none, since its point could only part thousands."""
+    text = f"trim(CAST({column} AS VARCHAR))"
+    number = f"TRY_CAST(replace(replace({text}, '.', ''), ',', '.') AS DOUBLE)"
+    pattern = "'[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?'"
+    read = f"CASE WHEN regexp_full_match({text}, {pattern}) THEN {number} END"
+    return f"CASE WHEN typeof({column}) = 'VARCHAR' THEN {read} ELSE TRY_CAST({column} AS DOUBLE) END"
 
 
 def _as_text(column: str) -> str:

@@ -1,6 +1,7 @@
 """Statistics of the tags of a snapshot: coverage, distribution and drift, in the table `tag_statistics`.
 
-Imports drift, schema, snapshots and sources. Counts in DuckDB; a snapshot of before this table was there is counted on demand.
+Imports distribution, drift, schema, snapshots and sources. Every column is read once, for statistics, drift and the counts in
+`tags` together; a snapshot of before this table was there is counted on demand.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 
 import duckdb
 
-from limner_profile.drift import measure_drift
+from limner_profile.distribution import Bins, Distribution, read_distributions
+from limner_profile.drift import compare_bins
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot
 from limner_profile.sources import FieldType
@@ -39,7 +41,23 @@ STATISTICS_TABLE = table(
         ("top_values", "VARCHAR", "The ten commonest values of a category or boolean, as JSON: [[value, users], …]"),
         ("psi", "DOUBLE", "Drift against compared_with; empty where the definition is another or the tag is new"),
         ("compared_with", "VARCHAR", "The snapshot that was current before, if any"),
-        ("breach", "VARCHAR", "Which limit of the definition's quality is not kept, if any"),
+        (
+            "breach",
+            "VARCHAR",
+            "Which limit of the definition (quality, freshness) is not kept or cannot be checked, if any",
+        ),
+        (
+            "age_hours",
+            "DOUBLE",
+            "From the newest event behind the tag to as_of, whatever its filter; of a tag of tags, of the one with the oldest data. "
+            "Empty where there is none, or nobody can know (users' tables, files, scores)",
+        ),
+        (
+            "bins",
+            "VARCHAR",
+            "What the next snapshot's drift is measured against, as JSON: edges (tenths of a number, or of the age in seconds of a "
+            "date or time; the twenty commonest values of a category or boolean) and the users in each bin, in none, without a value",
+        ),
     ],
 )
 
@@ -52,7 +70,8 @@ def read_statistics(snapshot: Snapshot, tags: Sequence[str] | None = None) -> li
     }
     stored: dict[str, dict[str, Any]] = {}
     if snapshot.columns(STATISTICS_TABLE.name):
-        stored = {row["tag"]: row for row in snapshot.rows("SELECT * FROM tag_statistics")}
+        # A snapshot of an older version may lack a column.
+        stored = {row["tag"]: {**_EMPTY, **row} for row in snapshot.rows("SELECT * FROM tag_statistics")}
     lacking: dict[str, FieldType] = {name: kind for name, kind in chosen.items() if name not in stored}
     if lacking:
         with snapshot.connection.cursor() as cursor:
@@ -61,23 +80,46 @@ def read_statistics(snapshot: Snapshot, tags: Sequence[str] | None = None) -> li
 
 
 def write_statistics(
-    connection: duckdb.DuckDBPyConnection, tags: Iterable[str] | None = None, previous: Path | None = None
+    connection: duckdb.DuckDBPyConnection,
+    tags: Iterable[str] | None = None,
+    previous: Path | None = None,
+    ages: Mapping[str, float | None] | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows for these tags (all by default), written into `tag_statistics`; drift is measured against `previous`.
+    """The rows for these tags (all by default), written into `tag_statistics`, and their counts into `tags`.
 
-    A tag has drift where `previous`, a snapshot's file, holds it by the same definition and type.
+    Drift is measured against `previous`, a snapshot's file, where it holds the tag by the same definition and type. `ages` are
+    the hours from the newest data behind each tag to as_of.
     """
     STATISTICS_TABLE.create(connection)
     wanted = set(tags) if tags is not None else None
     rows = connection.execute("SELECT name, type, definition_hash FROM tags").fetchall()
     current = {name: (kind, digest) for name, kind, digest in rows if wanted is None or name in wanted}
-    measured = measure_statistics(connection, {name: _field_type(kind) for name, (kind, _) in current.items()})
-    if previous is not None and measured:
-        drift = _drift(connection, current, previous)
-        measured = [{**row, "psi": drift.get(row["tag"]), "compared_with": previous.stem} for row in measured]
-    for row in measured:
-        connection.execute("DELETE FROM tag_statistics WHERE tag = ?", [row["tag"]])
+    before = _earlier_bins(connection, current, previous) if previous is not None and current else {}
+    found = read_distributions(
+        connection,
+        "profiles",
+        {name: _field_type(kind) for name, (kind, _) in current.items()},
+        {name: bins.edges for name, bins in before.items()},
+    )
+    drift = compare_bins(before, found)
+    compared = previous.stem if previous is not None else None
+    measured = [
+        {
+            **_row(name, _field_type(current[name][0]), distribution),
+            "psi": drift.get(name),
+            "compared_with": compared,
+            "age_hours": (ages or {}).get(name),
+        }
+        for name, distribution in found.items()
+    ]
+    names = [row["tag"] for row in measured]
+    connection.execute("DELETE FROM tag_statistics WHERE list_contains(?, tag)", [names])
     STATISTICS_TABLE.insert(connection, measured)
+    connection.execute(
+        "UPDATE tags SET users = s.users, coverage = s.coverage, distinct_values = s.distinct_values "
+        "FROM tag_statistics AS s WHERE s.tag = tags.name AND list_contains(?, s.tag)",
+        [names],
+    )
     return measured
 
 
@@ -89,62 +131,52 @@ def record_breaches(connection: duckdb.DuckDBPyConnection, breaches: Mapping[str
 
 def measure_statistics(connection: duckdb.DuckDBPyConnection, tags: Mapping[str, FieldType]) -> list[dict[str, Any]]:
     """A row of `tag_statistics` for each of these columns of `profiles`, without drift."""
-    if not tags:
-        return []
-    parts = ["count(*)"]
-    for name, kind in tags.items():
-        column = _quoted(name)
-        parts += [f"count({column})", f"count(DISTINCT {column})"]
-        if kind == "number":
-            parts.append(f"[avg({column})] || quantile_cont(CAST({column} AS DOUBLE), [0, 0.25, 0.5, 0.75, 1])")
-        elif kind in ("date", "time"):
-            parts.append(f"[min({column})::TIMESTAMP, max({column})::TIMESTAMP]")
-        else:
-            mean = f"avg(CAST({column} AS INTEGER))" if kind == "boolean" else "CAST(NULL AS DOUBLE)"
-            parts.append(f"[{mean}]")
-    values = list(connection.execute(f"SELECT {', '.join(parts)} FROM profiles").fetchall()[0])
-    total = int(values.pop(0))
-    rows = []
-    for index, (name, kind) in enumerate(tags.items()):
-        users, distinct, found = values[3 * index : 3 * index + 3]
-        row: dict[str, Any] = {column.name: None for column in STATISTICS_TABLE.columns}
-        row |= {"tag": name, "type": kind, "users": users, "unknown": total - users, "distinct_values": distinct}
-        row["coverage"] = users / total if total else 0.0
-        if kind in ("date", "time"):
-            row |= {"earliest": found[0], "latest": found[1]}
-        elif kind == "number":
-            row |= dict(zip(("mean", "min", "quartile_1", "median", "quartile_3", "max"), found or (), strict=False))
-        else:
-            row["mean"] = found[0]
-            row["top_values"] = json.dumps(_top_values(connection, name), ensure_ascii=False)
-        rows.append(row)
-    return rows
+    found = read_distributions(connection, "profiles", tags)
+    return [_row(name, tags[name], distribution) for name, distribution in found.items()]
 
 
-def _top_values(connection: duckdb.DuckDBPyConnection, name: str) -> list[list[Any]]:
-    column = _quoted(name)
-    found = connection.execute(
-        f"SELECT {column}, count(*) AS users FROM profiles WHERE {column} IS NOT NULL GROUP BY {column} "
-        f"ORDER BY users DESC, {column} LIMIT {TOP_VALUES}"
-    ).fetchall()
-    return [[value, users] for value, users in found]
+_EMPTY: Mapping[str, Any] = {column.name: None for column in STATISTICS_TABLE.columns}
 
 
-def _drift(
+def _row(name: str, kind: FieldType, found: Distribution) -> dict[str, Any]:
+    row = {**_EMPTY, "tag": name, "type": kind, "users": found.users, "unknown": found.total - found.users}
+    row |= {"distinct_values": found.distinct, "coverage": found.users / found.total if found.total else 0.0}
+    row |= {"mean": found.mean, "earliest": found.earliest, "latest": found.latest, "bins": found.bins.to_json()}
+    row |= dict(zip(("min", "quartile_1", "median", "quartile_3", "max"), found.points, strict=False))
+    if kind in ("category", "boolean"):
+        row["top_values"] = json.dumps(found.common[:TOP_VALUES], ensure_ascii=False)
+    return row
+
+
+def _earlier_bins(
     connection: duckdb.DuckDBPyConnection, current: Mapping[str, tuple[str, str]], previous: Path
-) -> dict[str, float]:
+) -> dict[str, Bins]:
+    """The bins of the tags that the snapshot before holds by the same definition: as it kept them, else counted now."""
     escaped = str(previous).replace("'", "''")
     connection.execute(f"ATTACH '{escaped}' AS earlier (READ_ONLY)")
     try:
-        tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'earlier'").fetchall()
-        if ("tags",) not in tables or ("profiles",) not in tables:
+        columns = set(
+            connection.execute(
+                "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'earlier'"
+            ).fetchall()
+        )
+        if ("tags", "definition_hash") not in columns or ("profiles", "user_id") not in columns:
             return {}
         rows = connection.execute("SELECT name, type, definition_hash FROM earlier.tags").fetchall()
         before = {name: (kind, digest) for name, kind, digest in rows}
         same: dict[str, FieldType] = {
             name: _field_type(tag[0]) for name, tag in current.items() if before.get(name) == tag
         }
-        return measure_drift(connection, "earlier.profiles", "profiles", same)
+        kept: dict[str, Bins] = {}
+        if (STATISTICS_TABLE.name, "bins") in columns:
+            stored = connection.execute(
+                "SELECT tag, bins FROM earlier.tag_statistics WHERE bins IS NOT NULL"
+            ).fetchall()
+            kept = {name: Bins.from_json(bins) for name, bins in stored if name in same}
+        lacking: dict[str, FieldType] = {name: kind for name, kind in same.items() if name not in kept}
+        return kept | {
+            name: found.bins for name, found in read_distributions(connection, "earlier.profiles", lacking).items()
+        }
     finally:
         connection.execute("DETACH earlier")
 
@@ -152,7 +184,3 @@ def _drift(
 def _field_type(word: str) -> FieldType:
     known: dict[str, FieldType] = {"number": "number", "category": "category", "boolean": "boolean", "date": "date"}
     return known.get(word, "time")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

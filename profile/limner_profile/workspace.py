@@ -292,7 +292,7 @@ def open_workspace(root: Path) -> Workspace:
                 "no-workspace",
                 str(root),
                 f"there is no {CONFIG_NAME} here",
-                "try 'limner demo', or name the folder with --dir",
+                "try 'limner init' or 'limner demo', or name the folder with --dir",
             )
         )
     document = read_document(path, root)

@@ -12,6 +12,7 @@ import limner
 from limner.commands import (
     build,
     demo,
+    init,
     insights,
     profile,
     sample,
@@ -68,6 +69,7 @@ def root(
 
 
 app.command("demo", rich_help_panel="Start here")(demo.demo)
+app.command("init", rich_help_panel="Start here")(init.init)
 app.command("sample", rich_help_panel="Start here")(sample.sample)
 app.command("check", rich_help_panel="Build")(build.check)
 app.command("sync", rich_help_panel="Build")(build.sync)

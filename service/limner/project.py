@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from limner_explain.cards import create_insight_tables, write_insights
 from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
-from limner_profile.builder import check_quality, default_as_of, event_names, write_profiles
+from limner_profile.builder import check_quality, default_as_of, event_names, write_late, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
 from limner_profile.erasure import read_journal
 from limner_profile.erasure_list import read_erasures
@@ -24,6 +24,7 @@ from limner_profile.identity_exceptions import read_exceptions
 from limner_profile.ingest import ingest, read_ingested
 from limner_profile.manifest import Ingested
 from limner_profile.merge_log import record_merges
+from limner_profile.quality import Breach
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
 from limner_profile.sources import FRAME
 from limner_profile.statistics import write_statistics
@@ -35,9 +36,10 @@ from limner_segments.audience import write_audiences
 from limner_segments.scoring.dataset import build_dataset
 from limner_segments.scoring.experiment import Experiment, run_experiment
 from limner_segments.scoring.rating import create_score_tables, population_frame, write_evaluations, write_scores
-from limner_segments.scoring.scenario import NamedScenario, plan_cutoffs, read_scenarios, score_tags
+from limner_segments.scoring.scenario import NamedScenario, plan_cutoffs, promised_scores, read_scenarios, score_tags
 from limner_segments.scoring.shelf import shelve, staleness, take_model
 from limner_segments.segment import NamedSegment, read_segments
+from limner_segments.tag_changes import TagChange, changes_in_use
 
 
 class Step(Protocol):
@@ -132,7 +134,7 @@ def read_project(root: Path) -> tuple[Project | None, list[Issue]]:
         schema = workspace.schema
     except UserError as error:
         return None, list(error.issues)
-    catalog, issues = read_catalog(workspace, schema)
+    catalog, issues = read_catalog(workspace, schema, promised_scores(workspace))
     scenarios, found = read_scenarios(workspace, catalog)
     issues += found
     catalog = catalog.with_tags(score_tags(scenarios))
@@ -207,15 +209,17 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
         moment = given or default_as_of(workspace, datetime.now(UTC))
         for warning in unknown_events(project):
             progress.warn(warning)
+        for change in changed_tags(project):
+            progress.warn(f"{change.where} {change.words}".strip())
         previous = _current_path(store)
         with store.create(moment, workspace.timezone, workspace.settings.keep_snapshots) as writer:
-            with progress.step(f"build {len(project.catalog.computed)} tags") as step:
+            with progress.step(f"build {len(project.catalog.definitions)} tags") as step:
                 users = write_profiles(writer, workspace, project.catalog)
                 step.describe("statistics and limits")
-                breaches = check_quality(writer, project.catalog, previous)
-            for breach in breaches:
-                progress.warn(f"{breach.where} the tag {breach.tag!r}: {breach.words}")
+                breaches = check_quality(writer, project.catalog, previous, workspace)
+            _tell(breaches, progress)
             rated = _rate(project, writer, list(project.scenarios), progress, previous)
+            _tell(write_late(writer, workspace, project.catalog, previous), progress)
             with progress.step(f"materialise {len(project.segments)} audiences"):
                 sizes = write_audiences(writer, list(project.segments.values()), project.catalog, previous)
         return Built(writer.id, moment, users, sizes, ingested, rated)
@@ -253,15 +257,33 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
         previous = _current_path(store)
         with store.create(end, workspace.timezone, workspace.settings.keep_snapshots, derive=True) as writer:
             _rate(project, writer, [scenario], progress, previous)
-            using = [segment for segment in project.segments.values() if named.score_tag in segment.condition.fields()]
+            _tell(write_late(writer, workspace, project.catalog, previous), progress)
+            changed = {named.score_tag, *project.catalog.late}
+            using = [
+                segment for segment in project.segments.values() if changed.intersection(segment.condition.fields())
+            ]
             write_audiences(writer, using, project.catalog, previous)
         return Trained(experiment, found, writer.id, data.schedule.all, folder)
+
+
+def _tell(breaches: Sequence[Breach], progress: Progress) -> None:
+    for breach in breaches:
+        progress.warn(f"{breach.where} the tag {breach.tag!r}: {breach.words}")
 
 
 def stale_tags(catalog: Catalog, snapshot: Snapshot) -> list[str]:
     """The computed tags of the catalog that the snapshot lacks or holds by another definition, in catalog order."""
     built = {row["name"]: row["definition_hash"] for row in snapshot.rows("SELECT name, definition_hash FROM tags")}
-    return [name for name in catalog.computed if built.get(name) != catalog[name].definition_hash]
+    return [name for name in catalog.definitions if built.get(name) != catalog[name].definition_hash]
+
+
+def changed_tags(project: Project) -> list[TagChange]:
+    """The tags in use that are not what the current snapshot holds; none before the first build."""
+    current = project.store.current_id()
+    if current is None or current not in project.store.ids():
+        return []
+    with project.store.open() as snapshot:
+        return changes_in_use(snapshot, project.workspace, project.catalog, project.segments, project.scenarios)
 
 
 def unknown_events(project: Project) -> list[str]:

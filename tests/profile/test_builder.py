@@ -9,7 +9,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from limner_profile.builder import attach_events, attach_sources, default_as_of, refresh_tag_statistics, write_profiles
+from limner_profile.builder import (
+    attach_events,
+    attach_sources,
+    check_quality,
+    default_as_of,
+    refresh_tag_statistics,
+    write_profiles,
+)
 from limner_profile.catalog import CatalogTag, load_catalog
 from limner_profile.definitions import Title
 from limner_profile.errors import RefusedError
@@ -49,6 +56,7 @@ def build(root: Path, as_of: str) -> Snapshot:
     catalog = load_catalog(workspace).with_tags([CatalogTag("score", "score", "number", Title(en="score"))])
     with store.create(parse_as_of(as_of, workspace.timezone), workspace.timezone, 3) as writer:
         assert write_profiles(writer, workspace, catalog) == 2
+        check_quality(writer, catalog, None)
         writer.connection.execute("UPDATE profiles SET score = 0.5 WHERE user_id = 'a'")
         refresh_tag_statistics(writer.connection, "score")
     return store.open()

@@ -20,7 +20,7 @@ from limner_profile.errors import RefusedError
 from limner_profile.ingest import ingest
 from limner_profile.quality import Quality, find_breaches
 from limner_profile.snapshots import SnapshotStore
-from limner_profile.statistics import measure_statistics, read_statistics
+from limner_profile.statistics import measure_statistics, read_statistics, write_statistics
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import open_workspace
 
@@ -187,3 +187,45 @@ def test_a_snapshot_of_before_is_counted_on_demand(tmp_path: Path) -> None:
     with store.open() as snapshot:
         (row,) = read_statistics(snapshot)
     assert (row["median"], row["coverage"]) == (3.0, 1.0)
+
+
+def test_drift_is_the_same_from_kept_bins_and_from_profiles(lay: Lay) -> None:
+    store, _ = build(lay({**FILES, **tags("{}")}))
+    root = lay(
+        {"p.csv": "u,c\na,Oslo\nb,Rome\nc,Rome\nd,Bonn\n", "a.csv": FILES["a.csv"] + "a,2025-01-01 13:00,read\n"}
+    )
+    build(root)
+    first, second = store.ids()
+    with store.open(second) as snapshot:
+        kept = {row["tag"]: row["psi"] for row in read_statistics(snapshot)}
+    assert min(kept.values()) > 0
+    # As an older version wrote it: the users of before are counted from its profiles.
+    with duckdb.connect(str(store.folder / f"{first}.duckdb")) as connection:
+        connection.execute("ALTER TABLE tag_statistics DROP COLUMN bins")
+    store.rollback(first)
+    with store.open() as snapshot:
+        assert {row["tag"]: row["bins"] for row in read_statistics(snapshot)} == {"city": None, "n": None}
+    build(root)
+    with store.open() as snapshot:
+        assert {row["tag"]: row["psi"] for row in read_statistics(snapshot)} == kept
+        counts = snapshot.rows("SELECT name, users, coverage, distinct_values FROM tags ORDER BY name")
+    assert counts == [
+        {"name": "city", "users": 4, "coverage": 1.0, "distinct_values": 3},
+        {"name": "n", "users": 4, "coverage": 1.0, "distinct_values": 3},
+    ]
+
+
+def test_a_copy_of_an_older_snapshot_gets_the_columns_that_it_lacks(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "old.duckdb")) as connection:
+        connection.execute("CREATE TABLE tag_statistics (tag VARCHAR, psi DOUBLE)")
+        connection.execute("INSERT INTO tag_statistics VALUES ('other', 0.5)")
+        connection.execute("CREATE TABLE profiles AS SELECT 'u' AS user_id, 3.0 AS n")
+        connection.execute(
+            "CREATE TABLE tags (name VARCHAR, type VARCHAR, definition_hash VARCHAR, users BIGINT, coverage DOUBLE, distinct_values BIGINT)"
+        )
+        connection.execute("INSERT INTO tags (name, type) VALUES ('n', 'number')")
+        write_statistics(connection, ["n"])
+        rows = connection.execute("SELECT tag, psi, median, users FROM tag_statistics ORDER BY tag").fetchall()
+        assert rows == [("n", None, 3.0, 1), ("other", 0.5, None, None)]
+        comment = "SELECT comment FROM duckdb_columns() WHERE table_name = 'tag_statistics' AND column_name = 'bins'"
+        assert "next snapshot" in connection.execute(comment).fetchall()[0][0]

@@ -95,7 +95,9 @@ def test_an_edited_tag_makes_the_model_stale_and_is_said(copied: Path) -> None:
     built = build(project, None, progress)
     assert list(built.rated) == []
     assert progress.warnings == [
-        "churn was not rated: tags changed after training: login_count_7d; run 'limner scenarios train churn'"
+        "tags/behaviour.yaml:2:1 the tag 'login_count_7d' has changed since snapshot 20260101-0003 (window 7d → 6d), "
+        "and is used by the model of churn",
+        "churn was not rated: tags changed after training: login_count_7d; run 'limner scenarios train churn'",
     ]
     with project.store.open() as snapshot:
         assert scored(snapshot) == 0

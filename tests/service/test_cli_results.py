@@ -19,7 +19,7 @@ KEYS: dict[tuple[str, ...], str] = {
     ("tags", "list"): "name kind type title unit window coverage where",
     ("tags", "stats"): (
         "tag type users unknown coverage distinct_values mean min quartile_1 median quartile_3 max earliest latest top_values psi "
-        "compared_with breach drift"
+        "compared_with breach age_hours drift"
     ),
     ("segments", "list"): "name title size share condition where",
     ("segments", "show", "quiet_payers"): (

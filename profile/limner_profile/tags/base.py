@@ -61,12 +61,14 @@ class Tag(Definition):
     default: Scalar | None = None
     """The value instead of unknown."""
     freshness: Span | None = None
-    """How old the newest data may be, as `2d`; kept in the catalog, not yet acted on."""
+    """How old the newest data behind it may be at as_of, as `2d`; what a build does with older data, `quality` says."""
     quality: Quality | None = None
     """Limits on coverage and drift that a build checks."""
+    version: int = Field(default=1, ge=1)
+    """Raise it to say that a change of a tag in use is meant."""
 
-    # A limit decides nothing about the values.
-    WORDING: ClassVar[frozenset[str]] = Definition.WORDING | {"freshness"}
+    # A limit decides nothing about the values, nor does a version.
+    WORDING: ClassVar[frozenset[str]] = Definition.WORDING | {"freshness", "version"}
     EXAMPLES: ClassVar[tuple[Example, ...]] = ()
     # Whether the values are whole numbers, and stored as such.
     INTEGER: ClassVar[bool] = False
@@ -105,6 +107,10 @@ class Tag(Definition):
     def references(self) -> tuple[str, ...]:
         """The names of the tags whose values this one is computed from."""
         return ()
+
+    def data_events(self) -> tuple[str, ...] | None:
+        """The names of the events that tell how old its data is, none of them for any event; None where events do not tell."""
+        return None
 
     def check(self, schema: Schema) -> list[tuple[str, Issue]]:
         """What is wrong with the references to sources, each with the field it stands in."""
@@ -155,6 +161,10 @@ class EventTag(Tag):
     def events(self) -> tuple[str, ...]:
         """The event names."""
         return (self.event,) if isinstance(self.event, str) else self.event
+
+    def data_events(self) -> tuple[str, ...]:
+        """The event names."""
+        return self.events
 
     def check(self, schema: Schema) -> list[tuple[str, Issue]]:
         """An issue for each unknown event field in the filter."""

@@ -44,6 +44,7 @@ class Scope:
     overalls: dict[str, exp.Expr] = field(default_factory=dict)
     sources_seen: set[str] = field(default_factory=set)
     imported_seen: set[str] = field(default_factory=set)
+    queries: dict[str, exp.Select] = field(default_factory=dict)
 
     def acts(self, events: Sequence[str], where: Predicate | None, window: str, *, before: bool = False) -> Acts:
         """The events of these names, inside the window, that fulfil the filter.
@@ -128,6 +129,15 @@ class Scope:
         """The column `value` of a relation with a row a user that a kind attaches itself."""
         self.imported_seen.add(relation)
         return exp.column("value", table=relation)
+
+    def per_user(self, query: exp.Select) -> exp.Column:
+        """The column `value` of a query that gives `user_id` and `value`, a row a user, over `events` and `users_<source>`.
+
+        The compiler puts in their place what was known of them before as_of.
+        """
+        key = query.sql(dialect="duckdb")
+        self.queries[key] = query
+        return exp.column("value", table=f"query{list(self.queries).index(key)}")
 
     def local_day(self, moment: exp.Expr) -> exp.Expr:
         """The local calendar day of a UTC instant before as_of."""

@@ -1,14 +1,16 @@
-"""Tag kind `sql`: an expression over other tags, parsed and checked against a list of what is allowed."""
+"""Tag kind `sql`: an expression over other tags, or a query over events and users; both checked against a list of what is allowed."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
+from zoneinfo import ZoneInfo
 
 import sqlglot
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -16,7 +18,18 @@ from limner_profile.definitions import Location, Title
 from limner_profile.errors import Issue, did_you_mean
 from limner_profile.sources import FieldType, field_type
 from limner_profile.tags.base import TAG_KINDS, Example, Tag, check_reference
-from limner_profile.tags.expressions import as_number
+from limner_profile.tags.expressions import as_number, instant
+from limner_profile.tags.query import (
+    AS_OF,
+    AS_OF_DAY,
+    SQL_TYPES,
+    Query,
+    bind_query,
+    check_names,
+    parse_query,
+    relations_of,
+    try_query,
+)
 from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema
 
@@ -34,9 +47,6 @@ _FUNCTIONS: Mapping[type[exp.Expr], str] = {
 _HINT = "allowed: tags, numbers, 'texts', + - * / %, comparisons, and, or, not, in, between, is null, case, "
 _HINT += ", ".join(sorted(_FUNCTIONS.values()))
 _MOST_NODES = 500
-_SQL_TYPES: Mapping[FieldType, str] = {
-    "number": "double", "category": "varchar", "boolean": "boolean", "date": "date", "time": "timestamp"
-}  # fmt: skip
 
 
 def _check_expression(text: str) -> str:
@@ -56,7 +66,7 @@ def _parsed(text: str) -> exp.Expr:
     if not isinstance(select, exp.Select) or len(select.expressions) != 1:
         raise ValueError("one expression is expected, without SELECT or ';' | such as spend / order_count")
     if any(value for name, value in select.args.items() if name != "expressions"):
-        raise ValueError("an expression over tags has no FROM, WHERE and the like | queries are not allowed here")
+        raise ValueError("an expression over tags has no FROM, WHERE and the like | write a query as 'query: SELECT …'")
     tree: exp.Expr = select.expressions[0]
     nodes = list(tree.walk())
     if len(nodes) > _MOST_NODES:
@@ -78,15 +88,27 @@ Expression = Annotated[str, AfterValidator(_check_expression)]
 
 @TAG_KINDS.kind("sql")
 class Sql(Tag):
-    """The value of an `expression` over other tags, in SQL; `type` says what it gives, a number unless stated.
+    """The value of an `expression` over other tags, or of a `query` over events and users; `type` says what it gives, a number
+    unless stated.
 
-    Operators, comparisons, `case` and a list of functions are allowed; queries are not there yet. What cannot be computed
-    is unknown: a division by zero, the logarithm or root of a number that has none, what no number can hold, and most
-    things with an unknown value. For a user without events it follows from what the tags give.
+    An `expression` may use operators, comparisons, `case` and a list of functions. What cannot be computed is unknown: a
+    division by zero, the logarithm or root of a number that has none, what no number can hold, and most things with an
+    unknown value. For a user without events it follows from what the tags give.
+
+    A `query` is one SELECT that gives `user_id` and one value, and is grouped by `user_id` alone, so that no user has two rows. It
+    reads `events` (user_id, event, time, amount, source and the properties) and `users_<source>` (user_id, the attributes, and
+    `since` where it is mapped); other tables, files and clocks are refused. `events` holds only what had happened, and been
+    received, before as_of; times are in UTC. `as_of` is that instant, `as_of_day` its local day, and `local_day(time)` the local
+    day of a time. Whom the query does not list has an unknown value. A cast that fails, and what fails in an
+    `expression`, is NULL. A query that reads events, and users from sources with `updated_at`, whose attributes are those of as_of, can be
+    shown to have been known at a past as_of.
     """
 
     kind: Literal["sql"]
-    expression: Expression
+    expression: Expression | None = None
+    """A value made of other tags, such as `spend / order_count`."""
+    query: Query | None = None
+    """A SELECT over events and users instead."""
     type: FieldType = "number"
 
     EXAMPLES: ClassVar[tuple[Example, ...]] = (
@@ -117,38 +139,111 @@ class Sql(Tag):
                 "age": {"kind": "attribute", "attribute": "birth_year", "as": "age"},
             },
         ),
+        Example(
+            {
+                "kind": "sql",
+                "query": "SELECT user_id, max(amount) - min(amount) AS spread FROM events\n"
+                "WHERE event = 'order' AND local_day(time) >= as_of_day - 30 GROUP BY user_id",
+            },
+            {"u1": 20.0, "u2": None},
+            events=(
+                {"user_id": "u1", "time": "2025-01-01 12:00", "event": "order", "amount": 90.0},
+                {"user_id": "u1", "time": "2025-02-02 12:00", "event": "order", "amount": 30.0},
+                {"user_id": "u1", "time": "2025-02-03 12:00", "event": "order", "amount": 10.0},
+                {"user_id": "u1", "time": "2025-03-01 00:00", "event": "order", "amount": 500.0},
+                {"user_id": "u2", "time": "2025-02-03 12:00", "event": "login", "amount": None},
+            ),
+        ),
     )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Sql:
+        if (self.expression is None) == (self.query is None):
+            raise ValueError(
+                "a tag of kind sql has either 'expression' or 'query' | 'expression' is over other tags, 'query' over events"
+            )
+        return self
 
     @cached_property
     def tree(self) -> exp.Expr:
-        """The parsed expression."""
-        return _parsed(self.expression)
+        """The parsed expression; NULL, which refers to nothing, for a query."""
+        return _parsed(self.expression) if self.expression is not None else exp.Null()
+
+    @cached_property
+    def select(self) -> exp.Select | None:
+        """The parsed query, None for an expression."""
+        return parse_query(self.query) if self.query is not None else None
+
+    def provable(self, schema: Schema) -> bool:
+        """An expression is, where its tags are; a query, where it reads events and users with a history only."""
+        dated = {"events", *(f"users_{source}".casefold() for source in schema.sources_with_history)}
+        return self.select is None or dated.issuperset(relations_of(self.select))
+
+    def data_events(self) -> tuple[str, ...] | None:
+        """Any event, for a query over events only."""
+        return () if self.select is not None and set(relations_of(self.select)) == {"events"} else None
 
     def references(self) -> tuple[str, ...]:
-        """The columns of the expression, in the order in which they occur."""
+        """The columns of the expression, in the order in which they occur; a query refers to no tags."""
         columns = [node.name for node in self.tree.find_all(exp.Column, bfs=False)]
         return tuple(dict.fromkeys(columns))
 
     def value(self, scope: Scope) -> exp.Expr:
-        """The expression with each tag's column, and with guards where SQL would fail on a row."""
-        value = _guarded(self.tree, scope.tag, scope.types)
+        """The expression with each tag's column, or the query's column, and with guards where SQL would fail on a row."""
+        if self.select is None:
+            value = _guarded(self.tree, scope.tag, scope.types)
+        else:
+            value = scope.per_user(self._bound(scope))
         if self.type != "number":
             return value
+        if self.select is not None:
+            value = as_number(value)
         # No infinity and no NaN, which is above all numbers in DuckDB and Spark alike.
         low, high = (as_number(exp.Literal.number(limit)) for limit in (-sys.float_info.max, sys.float_info.max))
         finite = exp.Between(this=value.copy(), low=low, high=high)
         return exp.Case(ifs=[exp.If(this=finite, true=value)])
 
+    def _bound(self, scope: Scope) -> exp.Select:
+        names = {AS_OF: instant(scope.as_of), AS_OF_DAY: scope.as_of_day}
+        select = self.select or exp.Select()
+        made = {alias.alias.casefold() for alias in select.find_all(exp.Alias)}
+        made |= {column.name.casefold() for alias in select.find_all(exp.TableAlias) for column in alias.columns}
+
+        def local_day(moment: exp.Expr) -> exp.Expr:
+            column = moment.this if isinstance(moment, exp.Max | exp.Min) else moment
+            if isinstance(column, exp.Column) and column.name.casefold() == "time" and "time" not in made:
+                return scope.local_day(moment)  # the quick way, for what lies before as_of
+            utc = exp.AtTimeZone(this=exp.Paren(this=moment.copy()), zone=exp.Literal.string("UTC"))
+            local = exp.AtTimeZone(this=exp.Paren(this=utc), zone=exp.Literal.string(str(scope.timezone)))
+            return exp.Cast(this=local, to=exp.DataType.build("date"))
+
+        return bind_query(select, names, local_day)
+
     def value_type(self, schema: Schema) -> FieldType:
-        """As stated; `check_tags` finds a wrong statement."""
+        """As stated; `check` and `check_tags` find a wrong statement."""
         return self.type
 
     def default_title(self) -> Title:
-        """The expression itself."""
-        return Title(en=self.expression)
+        """The expression itself, or what the query calls its value."""
+        if self.select is None:
+            return Title(en=self.expression or "")
+        (value,) = [name for name in self.select.named_selects if name.casefold() != "user_id"] or [""]
+        return Title(en=value.replace("_", " ") or "value of a query")
+
+    def check(self, schema: Schema) -> list[tuple[str, Issue]]:
+        """What is wrong with the names of a query, and one where it gives no value of the stated type."""
+        if self.select is None:
+            return []
+        issues = check_names(self.select, schema)
+        if not issues:
+            scope = Scope(datetime(2025, 1, 1, tzinfo=UTC), ZoneInfo("UTC"), schema)
+            issues = try_query(self._bound(scope), schema, self.type)
+        return [("query", issue) for issue in issues]
 
     def check_tags(self, types: Mapping[str, FieldType]) -> list[tuple[Location, Issue]]:
         """An issue for each unknown tag, and one where the expression gives no value of the stated type."""
+        if self.select is not None:
+            return []
         unknown = [found for name in self.references() for found in check_reference("expression", name, types)]
         return unknown or self._check_type({name: types[name] for name in self.references()})
 
@@ -197,7 +292,7 @@ def _try_value(kind: FieldType, row: int) -> exp.Expr:
         "date": ("2024-02-29", "1970-01-01"), "time": ("2024-02-29 23:59:59", "1970-01-01 00:00:00"),
     }  # fmt: skip
     value: exp.Expr = exp.Literal.string(texts[kind][row]) if row < 2 else exp.Null()
-    return exp.Cast(this=value, to=exp.DataType.build(_SQL_TYPES[kind]))
+    return exp.Cast(this=value, to=exp.DataType.build(SQL_TYPES[kind]))
 
 
 def _guarded(tree: exp.Expr, column: Callable[[str], exp.Expr], types: Mapping[str, FieldType]) -> exp.Expr:
@@ -212,7 +307,7 @@ def _guarded(tree: exp.Expr, column: Callable[[str], exp.Expr], types: Mapping[s
         return node
 
     changed = tree.copy().transform(change)
-    for node in list(changed.walk()):
+    for node in reversed(list(changed.walk())):  # what is inside first, since the guard of a logarithm copies it
         node.pop_comments()
         if isinstance(node, exp.Div | exp.Mod):
             divisor = node.expression.copy()

@@ -36,6 +36,17 @@ def manifest_path(file: Path) -> Path:
     return file.with_name(file.name + ".manifest.json")
 
 
+def read_manifests(folder: Path) -> list[Manifest]:
+    """The manifests in a folder, in name order; those that cannot be read are passed over."""
+    found = []
+    for path in sorted(folder.glob("*.manifest.json")):
+        try:
+            found.append(Manifest.model_validate_json(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
 def write_manifest(
     content: Path,
     target: Path,

@@ -158,7 +158,22 @@ def read_scenarios(workspace: Workspace, catalog: Catalog) -> tuple[dict[str, Na
 
 
 def _check(name: str, scenario: Scenario, catalog: Catalog, workspace: Workspace) -> list[tuple[str, Issue]]:
-    found = [("population", issue) for issue in scenario.population.check(catalog.types, "", thing="tag")]
+    late = [("population", tag) for tag in scenario.population.fields() if tag in catalog.late]
+    late += [("tags.include", tag) for tag in scenario.tags.include if tag in catalog.late]
+    late += [("trust", tag) for tag in scenario.trust if tag in catalog.late]
+    found = [
+        (
+            field,
+            Issue(
+                "late-tag",
+                "",
+                f"the tag {tag!r} is computed from a score, after the scorers have run",
+                "name another tag",
+            ),
+        )
+        for field, tag in late
+    ]
+    found += [("population", issue) for issue in scenario.population.check(catalog.types, "", thing="tag")]
     found += [(f"outcome.{field}", issue) for field, issue in scenario.outcome.check(workspace.schema)]
     for field, names in (
         ("tags.include", scenario.tags.include),
@@ -210,6 +225,12 @@ def score_tags(scenarios: Mapping[str, NamedScenario]) -> list[CatalogTag]:
         )
         for named in scenarios.values()
     ]
+
+
+def promised_scores(workspace: Workspace) -> list[CatalogTag]:
+    """The tags that the scenarios of a workspace will write, by their names alone: tags may refer to them."""
+    found, _ = workspace.entries("scenarios", "scenario")
+    return [CatalogTag(f"{entry.name}_score", "score", "number", Title(en=f"score: {entry.name}")) for entry in found]
 
 
 def allowed_tags(scenario: Scenario, catalog: Catalog) -> tuple[str, ...]:

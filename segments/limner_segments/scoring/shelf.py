@@ -67,6 +67,17 @@ def take_model(workspace: Workspace, scenario: str) -> TrainedModel | None:
     return TrainedModel(model, tuple(content["rows"]), alarms, folder)
 
 
+def trained_tags(workspace: Workspace, scenario: str) -> frozenset[str]:
+    """The tags that the model in use for a scenario reads, without loading it; none before training, or where it is damaged."""
+    shelf = workspace.state / "models" / scenario
+    try:
+        folder = shelf / (shelf / "CURRENT").read_text(encoding="utf-8").strip()
+        record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        return frozenset(entry.split(":")[0] for entry in record["provenance"]["tags_hash"].split())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return frozenset()
+
+
 def staleness(trained: TrainedModel, named: NamedScenario, catalog: Catalog) -> str:
     """Why a model no longer fits its scenario or tags, empty where it does."""
     provenance = trained.model.record.provenance

@@ -14,13 +14,19 @@ if TYPE_CHECKING:
 
 
 def check(directory: Dir = Path("."), style: Style = "table") -> None:
-    """Check every definition of the workspace, and that the sources have what they name."""
+    """Check every definition of the workspace, that the sources have what they name, and that no tag in use changed unsaid."""
     from limner.output import print_error, print_rows
-    from limner.project import read_project
+    from limner.project import changed_tags, read_project
     from limner_profile.errors import UserError
 
     chosen = style_of(style)
     project, issues = read_project(directory)
+    broken = bool(issues)
+    for change in changed_tags(project) if project else ():
+        if change.accepted:
+            typer.echo(f"{change.where} {change.words}", err=True)
+        elif change.after is not None or not broken:  # a tag that is at fault is not gone
+            issues.append(change.issue)
     if chosen.value != "table":
         rows = [
             {"code": issue.code, "where": issue.where, "message": issue.message, "hint": issue.hint} for issue in issues
@@ -30,7 +36,7 @@ def check(directory: Dir = Path("."), style: Style = "table") -> None:
         print_error(UserError(issues))
     elif project:
         typer.echo(
-            f"{len(project.catalog.computed)} tags, {len(project.segments)} segments, {len(project.scenarios)} scenarios: no issues"
+            f"{len(project.catalog.definitions)} tags, {len(project.segments)} segments, {len(project.scenarios)} scenarios: no issues"
         )
     if issues:
         raise typer.Exit(1)
@@ -123,7 +129,7 @@ def build(
         "snapshot": built.snapshot,
         "as_of": built.as_of.astimezone(project.workspace.timezone).isoformat(),
         "users": built.users,
-        "tags": len(project.catalog.computed),
+        "tags": len(project.catalog.definitions),
         "rejected": rejected,
         "rated": list(built.rated),
         "audiences": dict(built.audiences),

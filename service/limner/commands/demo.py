@@ -77,7 +77,7 @@ def demo(
     output.print()
     output.print("[bold]Done.[/] What there is to look at:")
     lines = {
-        "users": f"{built.users:,} with {len(project.catalog.computed)} tags as of {manifest.as_of} (snapshot {manifest.snapshot})",
+        "users": f"{built.users:,} with {len(project.catalog.definitions)} tags as of {manifest.as_of} (snapshot {manifest.snapshot})",
         "read": f"{sum(entry.rows for entry in built.ingested):,} rows; {duplicates:,} repeated, "
         f"{rejected:,} unreadable and kept in rejects",
         "audiences": ", ".join(f"{name} {size:,}" for name, size in built.audiences.items()),

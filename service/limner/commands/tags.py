@@ -64,6 +64,7 @@ def show_tag(
         "owner": definition.owner if definition else "", "window": definition.window_text if definition else "",
         "sensitivity": definition.sensitivity if definition else "none", "where": tag.where,
         "definition": json.loads(tag.definition_json), "definition_hash": tag.definition_hash,
+        "version": definition.version if definition else 1,
     }  # fmt: skip
     statistics: dict[str, Any] | None = None
     if snapshot or project.store.current_id():
@@ -125,7 +126,7 @@ def tag_statistics(
             lines.append(
                 {
                     "tag": row["tag"], "coverage": row["coverage"], "unknown": row["unknown"], "distinct": row["distinct_values"],
-                    "spread": spread, "psi": drift, "breach": row["breach"] or "",
+                    "spread": spread, "psi": drift, "age": _age_words(row["age_hours"]), "breach": row["breach"] or "",
                 }
             )  # fmt: skip
         print_rows(lines, chosen)
@@ -170,8 +171,9 @@ def _tag(project: Project, name: str) -> CatalogTag:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of tag_statistics with its JSON read."""
-    return {**row, "top_values": json.loads(row["top_values"]) if row["top_values"] else None}
+    """A row of tag_statistics with its JSON read, without the bins: they are for the next build."""
+    kept = {key: value for key, value in row.items() if key != "bins"}
+    return {**kept, "top_values": json.loads(row["top_values"]) if row["top_values"] else None}
 
 
 def _lineage(project: Project, name: str) -> dict[str, Any]:
@@ -194,6 +196,11 @@ def _lineage(project: Project, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _age_words(hours: float | None) -> str:
+    """The age of the newest data behind a tag, nothing where nobody knows it."""
+    return "" if hours is None else f"{hours / 24:.1f} d" if abs(hours) >= 48 else f"{hours:.1f} h"
+
+
 def _user_words(users: list[dict[str, Any]]) -> str:
     return ", ".join(f"{user['thing']} {user['name']} ({user['role']})" for user in users)
 
@@ -208,6 +215,8 @@ def tag_sql(
     from datetime import UTC, datetime
 
     from limner_profile.builder import default_as_of, profile_query
+    from limner_profile.compiler import compile_late
+    from limner_profile.dependencies import closure_of
     from limner_profile.errors import Issue, RefusedError, unknown_name
     from limner_profile.windows import parse_as_of
 
@@ -215,7 +224,7 @@ def tag_sql(
     computed = project.catalog.computed
     if name is not None and name not in project.catalog:
         raise unknown_name("tag", name, project.catalog.tags)
-    if name is not None and name not in computed:
+    if name is not None and name not in project.catalog.definitions:
         raise RefusedError(
             Issue(
                 "not-computed",
@@ -226,5 +235,14 @@ def tag_sql(
         )
     workspace = project.workspace
     moment = parse_as_of(as_of, workspace.timezone) if as_of else default_as_of(workspace, datetime.now(UTC))
+    if name is not None and name in project.catalog.late:
+        # Only what comes after the scorers, from the columns that profiles has by then.
+        late = project.catalog.late
+        needed = closure_of([name], {other: tag.references() for other, tag in late.items()})
+        given = {other: kind for other, kind in project.catalog.types.items() if other not in needed}
+        chosen_late = {other: tag for other, tag in late.items() if other in needed}
+        query = compile_late(chosen_late, given, moment, workspace.timezone, workspace.schema)
+        typer.echo(query.sql(dialect="duckdb", pretty=True))
+        return
     chosen = computed if name is None else project.catalog.closure([name])
     typer.echo(profile_query(chosen, moment, workspace))

@@ -1,0 +1,247 @@
+"""limner init on one's own files: from messy files to a workspace that builds, with values computed by hand; and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from limner.initial.template import TEMPLATES
+
+Run = Callable[..., tuple[int, str, str]]
+
+MEMBERS = """会员编号,姓名,性别,出生日期,城市,注册时间,会员等级
+1001,张三,女,1990-05-01,北京,2024-01-05 10:00:00,金卡
+1002,李四,男,2001-02-03,上海,2024-03-05 10:00:00,银卡
+1003,王五,女,,广州,2024-06-05 10:00:00,普通
+"""
+# As of 2025-03-11: 1001 ordered 3 times (100.5 + 20 + 300), 1002 once.
+ORDERS = """订单号;会员编号;下单时间;品类;数量;实付金额;支付方式
+D01;1001;2025/01/05 09:30;服装;1;100.5;微信
+D02;1001;2025/02/14 20:00;美妆;2;20;支付宝
+D03;1002;2025/02/20 12:00;食品;3;80;微信
+D04;1001;2025/03/10 23:59;服装;1;300;微信
+"""
+
+
+def values(root: Path, run_main: Run, query: str) -> list[dict[str, Any]]:
+    code, out, err = run_main("sql", query, "--dir", root, "--format", "json")
+    assert code == 0, err
+    rows: list[dict[str, Any]] = json.loads(out)
+    return rows
+
+
+def begun(root: Path, run_main: Run, *options: object) -> tuple[dict[str, Any], str]:
+    """What `init --yes` says as JSON and on stderr; the workspace must check and build."""
+    code, out, err = run_main("init", root, "--yes", "--format", "json", *options)
+    assert code == 0, err
+    for command in ("check", "build"):
+        done, _, complaint = run_main(command, "--dir", root)
+        assert done == 0, complaint
+    summary: dict[str, Any] = json.loads(out)
+    return summary, err
+
+
+def test_a_chinese_shop_from_two_files(tmp_path: Path, run_main: Run) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "会员.csv").write_text(MEMBERS, encoding="utf-8")
+    (tmp_path / "data" / "订单_2025.csv").write_text(ORDERS, encoding="utf-8")
+    (tmp_path / "data" / "readme.txt").write_text("made on Monday\nby Bob\n", encoding="utf-8")
+    root = tmp_path / "shop"
+    (tmp_path / "data" / "old.csv").write_bytes("用户ID,时间\n1,登录\n".encode("gbk"))
+    summary, err = begun(root, run_main, "--template", "retail", "--data", tmp_path / "data", "--currency", "CNY")
+    assert "old.csv is left out: old.csv is not UTF-8" in err
+    assert [source["unsure"] for source in summary["sources"]] == [[], []]
+    assert summary["events"]["order"] == "order"
+    assert {row["name"]: row["why"] for row in summary["off"]} == {
+        "view_count_30d": "no event in the data is like 'view'",
+        "cart_count_30d": "no event in the data is like 'cart'",
+        "return_count_365d": "no event in the data is like 'return'",
+        "channel": "no column of users is like 'channel'",
+        "full_cart": "needs the tag 'cart_count_30d', which is off",
+    }
+    assert "? time zone Asia/Shanghai" in err
+    assert "readme.txt is left out: no column says which user" in err
+    config = yaml.safe_load((root / "limner.yaml").read_text(encoding="utf-8"))
+    assert config["sources"]["订单"]["path"] == "../data/订单_2025.csv"
+    assert config["sources"]["会员"]["attributes"] == {
+        "gender": "性别", "birth_year": "出生日期", "city": "城市", "member_level": "会员等级",
+    }  # fmt: skip
+    rows = values(
+        root,
+        run_main,
+        "select user_id, gender, age, city, order_count_30d, order_count, spend_90d, largest_order_365d, item_count_365d, "
+        "days_since_order, "
+        "order_interval, preferred_category, second_category, first_order_amount, lifecycle_stage from profiles order by user_id",
+    )
+    assert [list(row.values()) for row in rows] == [
+        ["1001", "女", 35, "北京", 2, 3, 420.5, 300, 4, 1, 32, "服装", "美妆", 100.5, "active"],
+        ["1002", "男", 24, "上海", 1, 1, 80, 80, 3, 19, None, "食品", None, 80, "new"],
+        ["1003", "女", None, "广州", 0, 0, 0, None, 0, None, None, None, None, None, "potential"],
+    ]
+    # The reasons stand in the files, too.
+    text = (root / "tags" / "behaviour.yaml").read_text(encoding="utf-8")
+    assert "# off: no event in the data is like 'view'\n# view_count_30d:\n#   kind: count\n" in text
+
+
+def test_app_events_in_json_lines_with_milliseconds(tmp_path: Path, run_main: Run) -> None:
+    rows = [
+        # (user, hours after 2025-01-01 00:00 UTC, event, seconds, amount)
+        ("a", 0, "app_launch", None, None), ("a", 1, "article_read", 60, None), ("a", 30, "article_read", 120, None),
+        ("b", 2, "app_launch", None, None), ("b", 200, "pay_success", None, 12.5), ("b", 700, "push_received", None, None),
+    ]  # fmt: skip
+    for part, chosen in (("01", rows[:4]), ("02", rows[4:])):
+        lines = [
+            {"distinct_id": user, "ts": (1735689600 + hours * 3600) * 1000, "event": event, "amount": amount,
+             "props": {"duration": seconds, "category": "news" if seconds else None}}
+            for user, hours, event, seconds, amount in chosen
+        ]  # fmt: skip
+        (tmp_path / f"events_2025-{part}.jsonl").write_text(
+            "\n".join(json.dumps(line) for line in lines) + "\n", encoding="utf-8"
+        )
+    summary, _ = begun(tmp_path / "app", run_main, "--template", "app", "--data", tmp_path)
+    assert [source["path"].rsplit("/", 1)[1] for source in summary["sources"]] == ["events_*.jsonl"]
+    found = {event: name for event, name in summary["events"].items() if name}
+    assert found == {"login": "app_launch", "view": "article_read", "order": "pay_success"}
+    # As of 2025-01-31: 700 hours are the 30th of January, 200 hours the 9th.
+    rows_of = values(
+        tmp_path / "app",
+        run_main,
+        "select user_id, active_days_30d, login_count_30d, view_count_30d, view_duration_30d, mean_view_duration_30d, spend, "
+        "days_since_order, "
+        "push_received_count_30d, preferred_category, days_since_active from profiles order by user_id",
+    )
+    assert [list(row.values()) for row in rows_of] == [
+        ["a", 2, 1, 2, 180, 90, 0, None, 0, "news", 29],
+        ["b", 2, 1, 0, 0, None, 12.5, 22, 1, None, 22],
+    ]
+
+
+def test_german_orders_with_decimal_commas(tmp_path: Path, run_main: Run) -> None:
+    lines = ["Bestellnummer;Kundennummer;Datum;Artikel;Betrag"]
+    lines += [
+        "1;K1;31.01.2025 23:30;Hose;1.049,50",
+        "2;K2;01.02.2025 00:30;Hemd;19,90",
+        "3;K1;02.02.2025 08:00;Hose;10,10",
+    ]
+    (tmp_path / "Bestellungen.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    options = ("--template", "retail", "--data", tmp_path / "Bestellungen.csv", "--timezone", "Europe/Berlin")
+    summary, err = begun(tmp_path / "laden", run_main, *options)
+    assert summary["sources"][0]["amount"] == "Betrag"
+    assert "time zone" not in err
+    rows = values(
+        tmp_path / "laden",
+        run_main,
+        "select user_id, order_count, spend_365d, days_since_order from profiles order by user_id",
+    )
+    # As of 2025-02-03, Berlin time.
+    assert [list(row.values()) for row in rows] == [["K1", 2, 1059.6, 1], ["K2", 1, 19.9, 2]]
+
+
+ODD = ("no", "a: b, [c] # d")
+UNFITTING = {
+    "users only": ("people.csv", "user_id,shoe_size\n" + "".join(f"u{n},{n % 9}\n" for n in range(40))),
+    "unknown events": (
+        "log.csv",
+        "uid,when,action\n" + "".join(f"u{n % 9},2025-01-{1 + n % 28:02},foo_{n % 3}\n" for n in range(60)),
+    ),
+    "no event names": (
+        "trips.csv",
+        "rider;start_time\n" + "".join(f"r{n % 9};{n % 28 + 1}.01.2025 10:00\n" for n in range(60)),
+    ),
+    "odd event names": (
+        "e.csv",
+        "uid,time,event\n" + "".join(f'u{n % 9},2025-01-01 10:{n:02},"{ODD[n % 2]}"\n' for n in range(60)),
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", UNFITTING)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_data_that_do_not_fit_give_a_sound_workspace_all_the_same(
+    template: str, shape: str, tmp_path: Path, run_main: Run
+) -> None:
+    name, text = UNFITTING[shape]
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    summary, _ = begun(tmp_path / "ws", run_main, "--template", template, "--data", tmp_path / name)
+    assert summary["off"]
+    if shape == "users only":
+        assert (summary["tags"], summary["segments"], summary["scenarios"]) == (1, 0, 0)
+    if shape == "unknown events":
+        rows = values(tmp_path / "ws", run_main, "select sum(foo_1_count_30d) as acts from profiles")
+        assert rows[0]["acts"] == 20
+    # The off definitions name a reason each.
+    assert all(row["why"] for row in summary["off"])
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("product_id,price\np1,2.5\np2,3.5\n", "no-user-column", "its columns: product_id, price"),
+        (
+            "a,b,t\n" + "".join(f"x{n % 9},y{n % 8},2025-01-{1 + n % 9:02}\n" for n in range(60)),
+            "no-user-column",
+            "a or b",
+        ),
+        ("user_id,city\nu1,x\nu1,y\nu2,x\n", "no-time-column", "user_id, city"),
+        ("user_id,event\n" + "u1,login\nu2,buy\n" * 30, "no-time-column", "its columns: user_id, event"),
+        (
+            "uid,t1,t2,x\n" + "u1,2025-01-01,2025-01-02,a\nu2,2025-01-03,2025-01-04,b\n" * 30,
+            "no-time-column",
+            "t1 or t2",
+        ),
+    ],
+)
+def test_without_a_user_or_time_column_nothing_is_written(
+    tmp_path: Path, run_main: Run, text: str, code: str, words: str
+) -> None:
+    (tmp_path / "x.csv").write_text(text, encoding="utf-8")
+    exit_code, _, err = run_main("init", tmp_path / "ws", "--template", "app", "--data", tmp_path / "x.csv", "--yes")
+    assert (exit_code, f"[{code}]" in err, words in err) == (1, True, True)
+    assert not (tmp_path / "ws").exists()
+
+
+def test_a_folder_without_any_usable_file_is_an_error(tmp_path: Path, run_main: Run) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "products.csv").write_text("product_id,price\np1,2.5\np2,3.5\n", encoding="utf-8")
+    code, _, err = run_main("init", tmp_path / "ws", "--template", "app", "--data", tmp_path / "data", "--yes")
+    assert (code, "[no-user-column]" in err) == (1, True)
+
+
+def test_without_a_terminal_the_proposals_are_taken_and_that_is_said(tmp_path: Path, run_main: Run) -> None:
+    (tmp_path / "订单.csv").write_text(ORDERS, encoding="utf-8")
+    code, out, err = run_main("init", tmp_path / "ws", "--template", "retail", "--data", tmp_path / "订单.csv")
+    assert code == 0
+    assert "there is no terminal to ask at: every proposal is taken" in err
+    assert "definitions are off, in comments:" in out
+    assert f"limner check --dir {tmp_path / 'ws'}" in out
+
+
+def test_data_inside_the_folder_of_the_workspace(tmp_path: Path, run_main: Run) -> None:
+    (tmp_path / "ws" / "data").mkdir(parents=True)
+    (tmp_path / "ws" / "data" / "订单.csv").write_text(ORDERS, encoding="utf-8")
+    begun(tmp_path / "ws", run_main, "--template", "retail", "--data", tmp_path / "ws" / "data")
+    config = yaml.safe_load((tmp_path / "ws" / "limner.yaml").read_text(encoding="utf-8"))
+    assert config["sources"]["订单"]["path"] == "data/订单.csv"
+
+
+def test_columns_with_odd_names_are_mapped(tmp_path: Path, run_main: Run) -> None:
+    header = '"用户 ID","Event: {} name","Time, local","it\'s # odd {x}","no","say ""hi"""'
+    rows = "".join(
+        f"u{n % 9},{'login' if n % 2 else 'pay'},2025-01-01 10:{n:02},{n % 3}.5,{n % 4},x{n % 5}\n" for n in range(60)
+    )
+    (tmp_path / "odd [1].csv").write_text(f"{header}\n{rows}", encoding="utf-8")
+    summary, _ = begun(tmp_path / "my: shop", run_main, "--template", "app", "--data", tmp_path / "odd [1].csv")
+    source = summary["sources"][0]
+    assert (source["user"], source["event"], source["time"]) == ("用户 ID", "Event: {} name", "Time, local")
+    config = yaml.safe_load((tmp_path / "my: shop" / "limner.yaml").read_text(encoding="utf-8"))
+    (fields,) = (mapped["properties"] for mapped in config["sources"].values())
+    assert fields == {"it_s_odd_x": "it's # odd {x}", "no": {"column": "no", "type": "category"}, "say_hi": 'say "hi"'}
+    assert config["name"] == "my: shop"
+    assert values(tmp_path / "my: shop", run_main, "select sum(order_count) as orders from profiles") == [
+        {"orders": 30}
+    ]
