@@ -231,6 +231,7 @@ def snapshot_page() -> str:
     from limner_explain.cards import INSIGHT_SETS_TABLE, INSIGHTS_TABLE
     from limner_explain.reasons import IMPORTANCES_TABLE, REASONS_TABLE
     from limner_profile.builder import REJECTS_TABLE, SOURCES_TABLE, TAGS_TABLE
+    from limner_profile.identity import IDENTITIES_TABLE, REFUSALS_TABLE
     from limner_profile.snapshots import RUNS_TABLE, SNAPSHOT_TABLE
     from limner_profile.statistics import PLACES_TABLE, STATISTICS_TABLE
     from limner_profile.versions import ATTRIBUTE_HISTORY_TABLE
@@ -249,7 +250,7 @@ def snapshot_page() -> str:
     for kind in (
         TAGS_TABLE, STATISTICS_TABLE, PLACES_TABLE, ATTRIBUTE_HISTORY_TABLE, SEGMENTS_TABLE,
         AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
-        INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, REJECTS_TABLE, SNAPSHOT_TABLE,
+        INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, REJECTS_TABLE, IDENTITIES_TABLE, REFUSALS_TABLE, SNAPSHOT_TABLE,
     ):  # fmt: skip
         parts += [f"## `{kind.name}`\n", f"{kind.comment}\n", "| column | type | meaning |", "| --- | --- | --- |"]
         parts += [f"| `{column.name}` | {column.type} | {column.comment} |" for column in kind.columns]

@@ -20,11 +20,12 @@ from limner_profile.errors import Issue, RefusedError
 from limner_profile.freshness import find_stale, newest_data
 from limner_profile.ingest import read_ingested
 from limner_profile.manifest import Ingested
+from limner_profile.merged_views import create_identities, merge_identities
 from limner_profile.overlaps import parquet_list
 from limner_profile.quality import Breach, Quality, Staleness, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
-from limner_profile.sources import FieldType
+from limner_profile.sources import FieldType, is_acts
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
 from limner_profile.tags.expressions import instant
@@ -87,13 +88,13 @@ SOURCES_TABLE = table(
     "What each source held when the snapshot was built, and how fresh it was.",
     [
         ("name", "VARCHAR", "The source in limner.yaml"),
-        ("type", "VARCHAR", "users, events or orders"),
+        ("type", "VARCHAR", "users, events, orders or identities"),
         ("files", "BIGINT", "How many files it has"),
         ("rows", "BIGINT", "How many rows were kept"),
         ("duplicates", "BIGINT", "How many were dropped since they repeat another"),
         ("rejected", "BIGINT", "How many could not be read"),
-        ("first_time", "TIMESTAMP", "The oldest event, in UTC; empty for users"),
-        ("last_time", "TIMESTAMP", "The newest event, in UTC; empty for users"),
+        ("first_time", "TIMESTAMP", "The oldest event, in UTC; empty for users and identities"),
+        ("last_time", "TIMESTAMP", "The newest event, in UTC; empty for users and identities"),
         ("age_hours", "DOUBLE", "From the newest event to as_of; negative where later events are known"),
     ],
 )
@@ -138,7 +139,7 @@ def attach_events(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
 
     A field that was mapped after the ingestion is a column without values.
     """
-    events = [entry for entry in _in_use(workspace) if entry.type != "users"]
+    events = [entry for entry in _in_use(workspace) if is_acts(entry.type)]
     if events:
         # A field that no file has must still be a column, so that a filter on it finds nothing instead of failing.
         found = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {_files(workspace, events)}").fetchall()}
@@ -219,6 +220,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     connection.execute("SET memory_limit = ?", [workspace.settings.memory])
     attach_sources(connection, workspace)
     attach_files(connection, workspace, catalog)
+    merge_identities(connection, workspace, writer.as_of)
     with writer.run("profiles", f"{len(catalog.computed)} tags") as count:
         query = profile_query(catalog.computed, writer.as_of, workspace)
         empty = "".join(
@@ -257,6 +259,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
         connection.execute(f"COMMENT ON COLUMN profiles.\"{name}\" IS '{comment}'")
     _write_tags(connection, catalog)
     _write_rejects(connection, workspace)
+    create_identities(connection)
     _write_sources(writer, workspace)
     write_attribute_history(connection, workspace, writer.as_of)
     return count.rows

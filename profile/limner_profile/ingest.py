@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 
 from limner_profile.disk import writing
+from limner_profile.erasure_list import ErasureList, leave_out_erased, read_erasures
 from limner_profile.errors import Issue, SourceError
 from limner_profile.history import count_contradictions, fold, keep_earlier, write_history
 from limner_profile.manifest import Ingested, Part, read_manifest, write_manifest
@@ -24,7 +25,8 @@ from limner_profile.staging import IN_MEMORY, StagedField, quoted, stage, text_o
 from limner_profile.sync_plan import SourcePlan, plan_source
 from limner_profile.workspace import Workspace
 
-_FOLDERS = ("events", "known", "users", "rejects")
+_NOBODY = ErasureList()
+_FOLDERS = ("events", "known", "users", "identities", "rejects")
 
 
 def ingest(
@@ -103,7 +105,15 @@ def _ingest_table(workspace: Workspace, plan: SourcePlan, old: Ingested | None) 
         con.register(IN_MEMORY, batch.table)
         try:
             part = write_part(
-                con, workspace.state, name, source, source.label, batch.origin, batch.fingerprint, plan.fields
+                con,
+                workspace.state,
+                name,
+                source,
+                source.label,
+                batch.origin,
+                batch.fingerprint,
+                plan.fields,
+                read_erasures(workspace.root),
             )
         except duckdb.Error as error:
             raise _unreadable(source, Path(source.label), where, error) from None
@@ -118,13 +128,21 @@ def _ingest_files(workspace: Workspace, plan: SourcePlan, old: Ingested | None) 
     where = workspace.source_where(name, "path")
     with duckdb.connect() as con:
         _prepare(con, workspace, source)
-        parts = []
+        parts, erasures = [], read_erasures(workspace.root)
         for piece in plan.pieces:
             part = piece.part
             if part is None:
                 try:
                     part = write_part(
-                        con, workspace.state, name, source, piece.path, piece.origin, piece.fingerprint, plan.fields
+                        con,
+                        workspace.state,
+                        name,
+                        source,
+                        piece.path,
+                        piece.origin,
+                        piece.fingerprint,
+                        plan.fields,
+                        erasures,
                     )
                 except duckdb.Error as error:
                     raise _unreadable(source, piece.path, where, error) from None
@@ -185,33 +203,47 @@ def write_part(
     origin: str,
     fingerprint: str,
     fields: Sequence[StagedField],
+    erasures: ErasureList = _NOBODY,
 ) -> Part:
-    """The part that one file gives, or the table in memory; what it holds depends on the file and the mapping only."""
+    """The part that one file gives, or the table in memory; what it holds depends on the file, the mapping and who was erased."""
     stage(con, name, source, piece, fields)
+    erased = leave_out_erased(con, erasures)
     kept = distinct_rows(con, source)
-    folder = "users" if source.type == "users" else "events"
+    folder = "events" if source.has_acts else source.type
     # By name first: what is made from some events reads their rows only.
-    order = (
-        "user_id" if source.type == "users" else "user_id, time" if source.constant_event else "event, user_id, time"
-    )
+    order = "user_id" if not source.has_acts else "user_id, time" if source.constant_event else "event, user_id, time"
     contradictions = 0
     if source.updated_at:
         order, contradictions = "user_id, updated_at", count_contradictions(con, fields, kept)
     target, rejects = f"{folder}/{name}-{fingerprint}.parquet", f"rejects/{name}-{fingerprint}.parquet"
     selected = ", ".join(quoted(field.name) for field in fields)
     span = (None, None)
-    if source.type != "users":
+    if source.has_acts:
         event = [] if source.event else [f"{text_of(source.constant_event or '')} AS event"]
         selected = ", ".join([selected, *event, f"{text_of(name)} AS source"])
         span = con.execute(f"SELECT min(time), max(time) FROM {kept}").fetchall()[0]
     copy_to(con, f"SELECT {selected} FROM {kept} ORDER BY {order}, _row", state / target)
+    if erased:
+        shown = piece if isinstance(piece, str) else piece.name
+        note = f"SELECT {text_of(name)}, {text_of(shown)}, NULL, {text_of(source.user)}, NULL, 'erased: {erased} rows'"
+        con.execute(f"INSERT INTO rejected {note}")
     copy_to(con, "SELECT * FROM rejected ORDER BY line", state / rejects)
-    if source.type != "users":
+    if source.has_acts:
         write_known(con, source, kept, state, target)
     staged, rows, rejected = (_one(con, f"SELECT count(*) FROM {table}") for table in ("staged", kept, "rejected"))
     first, last = (instant.isoformat() if instant else None for instant in span)
     return Part(
-        origin, fingerprint, target, rejects, rows, staged - rows, rejected, first, last, contradictions=contradictions
+        origin,
+        fingerprint,
+        target,
+        rejects,
+        rows,
+        staged - rows,
+        rejected - bool(erased),
+        first,
+        last,
+        erased=erased,
+        contradictions=contradictions,
     )
 
 
@@ -263,7 +295,7 @@ def _check_readable(
     con: duckdb.DuckDBPyConnection, state: Path, source: Source, where: str, parts: Sequence[Part]
 ) -> None:
     rejected = sum(part.rejected for part in parts)
-    total = rejected + sum(part.rows + part.duplicates for part in parts)
+    total = rejected + sum(part.rows + part.duplicates + part.erased for part in parts)
     if total == 0:
         raise SourceError(
             Issue("empty-source", where, f"{source.label} holds no rows", "a source needs at least one row")

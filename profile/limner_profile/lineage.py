@@ -66,7 +66,7 @@ def trace_tag(name: str, catalog: Catalog, workspace: Workspace) -> Lineage:
     for source, definition in workspace.config.sources.items():
         place = str(getattr(definition, "path", None) or source)
         mapped = {field.rpartition(".")[2]: column for field, column in definition.mapped().items()}
-        if definition.type != "users":
+        if definition.has_acts:
             constant = definition.constant_event
             if not read or (constant is not None and events and constant not in events):
                 continue

@@ -5,7 +5,7 @@ Imports builder, catalog, snapshots, statistics, versions and workspace. Compute
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ import duckdb
 from limner_profile.builder import attach_events
 from limner_profile.catalog import Catalog
 from limner_profile.errors import Issue, UnknownNameError, did_you_mean
+from limner_profile.identity import IDENTITIES_TABLE
 from limner_profile.snapshots import Snapshot
 from limner_profile.statistics import PLACES_TABLE
 from limner_profile.tags.base import EventTag
@@ -38,6 +39,25 @@ class ProfileValue:
     unit: str
     value: Any
     percentile: float | None
+
+
+@dataclass(frozen=True)
+class FoundUser:
+    """A user by any of the ids that were merged into one: `user_id` as in profiles, and all `ids`, sorted."""
+
+    user_id: str
+    ids: tuple[str, ...]
+
+
+def find_user(snapshot: Snapshot, id_: str) -> FoundUser:
+    """The user whom an id belongs to in a snapshot; an id that was not merged stands for itself, known or not."""
+    if not snapshot.columns(IDENTITIES_TABLE.name):
+        return FoundUser(id_, (id_,))  # built before there were identities
+    rows = snapshot.rows(
+        "SELECT user_id, id FROM identities WHERE user_id = (SELECT user_id FROM identities WHERE id = ?) ORDER BY id",
+        [id_],
+    )
+    return FoundUser(rows[0]["user_id"], tuple(row["id"] for row in rows)) if rows else FoundUser(id_, (id_,))
 
 
 def read_profile(snapshot: Snapshot, user: str) -> list[ProfileValue]:
@@ -106,15 +126,16 @@ class ValueOrigin:
 def read_origins(
     workspace: Workspace,
     catalog: Catalog,
-    user: str,
+    user: str | Sequence[str],
     as_of: datetime,
     history: Iterable[AttributeVersion] = (),
 ) -> dict[str, ValueOrigin]:
-    """Tag to origin for one user: the events in the tag's window that fulfil its filter, as they are ingested now.
+    """Tag to origin for one user (by all ids of it): the events in the tag's window that fulfil its filter, as ingested now.
 
     `history` is what `read_history` gave for that user and as_of.
     """
     schema = workspace.schema
+    ids = _ids(user)
     begins = {version.attribute: version.valid_from for version in history if version.valid_to is None}
     origins: dict[str, ValueOrigin] = {}
     counted: dict[str, str] = {}
@@ -136,7 +157,7 @@ def read_origins(
         with duckdb.connect() as connection:
             attach_events(connection, workspace)
             row = connection.execute(
-                f"SELECT {parts} FROM events WHERE user_id = ? AND {known}", [user, *moments]
+                f"SELECT {parts} FROM events WHERE {_one_of(ids)} AND {known}", [*ids, *moments]
             ).fetchall()[0]
         for index, name in enumerate(counted):
             origins[name] = ValueOrigin(int(row[2 * index]), tuple(row[2 * index + 1] or ()))
@@ -177,8 +198,20 @@ def _known_before(workspace: Workspace, moment: datetime) -> tuple[str, list[dat
     return "time < ?", [moment]
 
 
-def read_timeline(workspace: Workspace, user: str, as_of: datetime, limit: int = 10) -> list[dict[str, Any]]:
-    """The latest acts of a user before `as_of`, newest first: local time, event, and the properties that have a value."""
+def _ids(user: str | Sequence[str]) -> Sequence[str]:
+    return (user,) if isinstance(user, str) else user
+
+
+def _one_of(ids: Sequence[str]) -> str:
+    # One id is the common case, and a plain comparison skips most of a sorted file.
+    return "user_id = ?" if len(ids) == 1 else f"user_id IN ({', '.join('?' for _ in ids)})"
+
+
+def read_timeline(
+    workspace: Workspace, user: str | Sequence[str], as_of: datetime, limit: int = 10
+) -> list[dict[str, Any]]:
+    """The latest acts of a user (by all ids of it) before `as_of`, newest first: local time, event, and properties with a value."""
+    ids = _ids(user)
     with duckdb.connect() as connection:
         attach_events(connection, workspace)
         if not workspace.schema.has_events:
@@ -186,8 +219,8 @@ def read_timeline(workspace: Workspace, user: str, as_of: datetime, limit: int =
         moment = as_of.astimezone(UTC).replace(tzinfo=None)
         known, moments = _known_before(workspace, moment)
         cursor = connection.execute(
-            f"SELECT * FROM events WHERE user_id = ? AND {known} ORDER BY time DESC, event LIMIT ?",
-            [user, *moments, limit],
+            f"SELECT * FROM events WHERE {_one_of(ids)} AND {known} ORDER BY time DESC, event LIMIT ?",
+            [*ids, *moments, limit],
         )
         names = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -20,9 +20,10 @@ class Part:
     """What one file of a source gave. Paths are relative to .limner/.
 
     `origin` is the file (relative to the workspace), or what was asked of a database. `file` holds the rows that are sound
-    and differ from each other; `trimmed`, where there is one, holds them without the `repeated` rows that another part has, too.
-    Beside each of the two, for events, stands a file of the same name in known/ with the users and since when they are known.
-    A part that is `kept` holds rows of attribute history whose files have changed or gone since. `contradictions` are as in Ingested.
+    and differ from each other; `trimmed`, where there is one, holds them without the `repeated` rows that another part has,
+    too. Beside each of the two, for events, stands a file of the same name in known/ with the users and since when they are
+    known. `erased` rows were left out, since they are those of people who were erased. A part that is `kept` holds rows of
+    attribute history whose files have changed or gone since. `contradictions` are as in Ingested.
     """
 
     origin: str
@@ -36,6 +37,7 @@ class Part:
     last_time: str | None = None
     trimmed: str | None = None
     repeated: int = 0
+    erased: int = 0
     kept: bool = False
     contradictions: int = 0
 
@@ -91,6 +93,11 @@ class Ingested:
     def files(self) -> tuple[str, ...]:
         """The ingested files to read, relative to .limner/."""
         return (self.history,) if self.history else tuple(part.in_use for part in self.parts)
+
+    @property
+    def erased(self) -> int:
+        """How many rows were left out as those of erased people."""
+        return sum(part.erased for part in self.parts)
 
     @property
     def known_files(self) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def trim(con: duckdb.DuckDBPyConnection, state: Path, source: Source, parts: Seq
                 f"WHERE file_row_number NOT IN (SELECT n FROM repeated WHERE part = {number}) ORDER BY file_row_number"
             )
             copy_to(con, query, state / target)
-            if source.type != "users":
+            if source.has_acts:
                 write_known(con, source, f"read_parquet({text_of(str(state / target))})", state, target)
         plain[number] = replace(part, trimmed=target, repeated=count)
     return tuple(plain)

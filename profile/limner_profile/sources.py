@@ -27,6 +27,7 @@ FieldType = Literal["number", "category", "boolean", "date", "time"]
 # Columns that every event has; a property may not take one of these names.
 EVENT_FIELDS: Mapping[str, FieldType] = {"event": "category", "time": "time", "amount": "number", "source": "category"}
 RESERVED = frozenset({*EVENT_FIELDS, "user_id", "event_id", "received"})
+_PAIR_FIELDS = ("other", "kind", "until", "removed")
 # What ingestion calls its own columns; names that begin with _raw_ are taken, too.
 _WORKING = frozenset({"_row", "_file", "_problem"})
 
@@ -68,10 +69,11 @@ FRAME = "frame"
 
 
 class Source(Definition):
-    """A table of users, events or orders, and which of its columns mean what."""
+    """A table of users, events, orders or pairs of ids, and which of its columns mean what."""
 
-    type: Literal["users", "events", "orders"]
-    """users: a row a user. events: a row an act. orders: a row an order, which is the event `order` with an amount."""
+    type: Literal["users", "events", "orders", "identities"]
+    """users: a row a user. events: a row an act. orders: a row an order, which is the event `order` with an amount.
+    identities: a row a pair of ids of one user."""
     path: str = ""
     """The file, relative to the folder of limner.yaml; `*` and `**` stand for many (`data/visits-*.csv`)."""
     url: str | None = None
@@ -85,7 +87,7 @@ class Source(Definition):
     user: str
     """The column that says which user."""
     time: str | None = None
-    """The column that says when it happened."""
+    """The column that says when it happened; for identities, from when on the pair was known."""
     received: str | None = None
     """The column that says when the row arrived; a build at a past as_of leaves out what arrived later."""
     event: str | None = None
@@ -100,6 +102,14 @@ class Source(Definition):
     """For users: the column that says from when on they exist (sign-up)."""
     updated_at: str | None = None
     """For users: the column that says from when on a row's attributes hold. There may be many rows a user, and each stays."""
+    other: str | None = None
+    """For identities: the column with another id of the user."""
+    kind: str | None = None
+    """For identities: the column that says what `other` is, such as account, phone or device."""
+    until: str | None = None
+    """For identities: the column that says when a pair was taken back; empty for one that holds."""
+    removed: str | None = None
+    """For identities: a column that is true in rows which take the pair back as of `time`."""
     properties: Columns = {}
     """Further columns of events: a list of names, or `our_name: column`, or `our_name: {column: …, type: …}`."""
     attributes: Columns = {}
@@ -128,12 +138,34 @@ class Source(Definition):
                 "keep_duplicates",
             )
             wrong = [name for name in event_only if getattr(self, name)]
+            wrong += [name for name in _PAIR_FIELDS if getattr(self, name)]
         elif self.type in ("events", "orders"):
-            wrong = [name for name in ("since", "updated_at", "attributes") if getattr(self, name)]
+            wrong = [name for name in ("since", "updated_at", "attributes", *_PAIR_FIELDS) if getattr(self, name)]
+        else:
+            others = (
+                "received",
+                "event",
+                "event_name",
+                "event_id",
+                "amount",
+                "since",
+                "updated_at",
+                "properties",
+                "attributes",
+            )
+            wrong = [name for name in others if getattr(self, name)]
         if wrong:
             raise ValueError(f"a source of type {self.type} has no field {wrong[0]!r} | remove it, or change the type")
         self._says_where()
-        if self.type != "users" and not self.time:
+        if self.type == "identities" and not self.other:
+            raise ValueError(
+                "a source of identities needs 'other' | name the column that holds the other id of the pair"
+            )
+        if self.removed and not self.time:
+            raise ValueError(
+                "'removed' needs 'time' | name the column that says since when the pair holds, or does not"
+            )
+        if self.has_acts and not self.time:
             raise ValueError(
                 f"a source of type {self.type} needs 'time' | name the column that holds the time of the act"
             )
@@ -179,6 +211,11 @@ class Source(Definition):
             raise ValueError("a password in a file is no secret | write the name of an environment variable: ${NAME}")
 
     @property
+    def has_acts(self) -> bool:
+        """Whether a row is an act of a user, and not a user or a pair of ids."""
+        return is_acts(self.type)
+
+    @property
     def has_files(self) -> bool:
         """Whether the rows come from files, and not from a database or a program."""
         return not self.url and self.path != FRAME
@@ -204,12 +241,28 @@ class Source(Definition):
         """Which YAML field names which column of the file: field path to column name."""
         single = {
             name: getattr(self, name)
-            for name in ("user", "time", "received", "event", "event_id", "amount", "since", "updated_at", "cursor")
+            for name in (
+                "user",
+                "time",
+                "received",
+                "event",
+                "event_id",
+                "amount",
+                "since",
+                "updated_at",
+                "cursor",
+                *_PAIR_FIELDS,
+            )
         }
         columns = {name: column for name, column in single.items() if column}
         columns |= {f"properties.{name}": mapping.column for name, mapping in self.properties.items()}
         columns |= {f"attributes.{name}": mapping.column for name, mapping in self.attributes.items()}
         return columns
+
+
+def is_acts(source_type: str) -> bool:
+    """Whether a source of this type holds acts (events or orders)."""
+    return source_type in ("events", "orders")
 
 
 def source_files(source: Source, root: Path, where: str) -> list[Path]:

@@ -51,7 +51,15 @@ def staged_fields(source: Source, columns: Mapping[str, str], types: Mapping[str
     """What is kept of each row. A type that the mapping does not state comes from `types` (by our name), else from the columns."""
     fields = [StagedField("user_id", source.user, "category", True)]
     if source.time:
-        fields.append(StagedField("time", source.time, "time", True))
+        fields.append(StagedField("time", source.time, "time", source.has_acts))
+    if source.other:
+        fields.append(StagedField("other_id", source.other, "category", True))
+    if source.kind:
+        fields.append(StagedField("kind", source.kind, "category", False))
+    if source.until:
+        fields.append(StagedField("until", source.until, "time", False))
+    if source.removed:
+        fields.append(StagedField("removed", source.removed, "boolean", False))
     if source.event:
         fields.append(StagedField("event", source.event, "category", True))
     if source.event_id:
@@ -214,7 +222,8 @@ def _cast(field: StagedField, source: Source) -> str:
         # An empty text field of a CSV file is a missing value; DuckDB reads it as NULL already.
         return _as_text(column)
     if field.type == "time":
-        written = source.time_format if field.name in ("time", "received", "since", "updated_at") else None
+        own_times = ("time", "received", "since", "updated_at", "until")
+        written = source.time_format if field.name in own_times else None
         if written and written in EPOCHS:
             instant = _since_epoch(column, EPOCHS[written])
         elif written:

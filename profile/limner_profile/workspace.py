@@ -47,6 +47,8 @@ class Settings(Definition):
     """Smaller audiences are not exported."""
     keep_snapshots: int = Field(default=10, ge=1)
     """How many snapshots are kept; older ones are deleted after a build."""
+    max_identities: int = Field(default=10, ge=2)
+    """How many ids one user may have; pairs that would give a user more are not merged, but reported."""
     currency: str = ""
     """The currency of amounts, for titles."""
     memory: str = Field(default="3GB", pattern=r"^[1-9][0-9]*(MB|GB)$")
@@ -76,6 +78,8 @@ class WorkspaceConfig(Definition):
                 raise ValueError(
                     f"{name!r} cannot be the name of a source | letters, digits and underscores, such as web_orders"
                 )
+        if all(source.type == "identities" for source in sources.values()):
+            raise ValueError("pairs of ids alone make no profiles | add a source of users, events or orders")
         if len({name.casefold() for name in sources}) < len(sources):
             raise ValueError("the names of two sources differ in upper and lower case only | rename one of them")
         return sources
@@ -274,7 +278,7 @@ class Workspace:
             tuple(name for name, source in sources.items() if source.type == "users"),
             frozenset(name for name, source in sources.items() if source.since),
             any(source.received for source in sources.values()),
-            any(source.type != "users" for source in sources.values()),
+            any(source.has_acts for source in sources.values()),
             frozenset(name for name, source in sources.items() if source.updated_at),
         )
 

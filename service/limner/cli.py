@@ -22,6 +22,7 @@ from limner.commands import (
     snapshots,
     sql,
     tags,
+    users,
 )
 
 app = typer.Typer(
@@ -78,6 +79,7 @@ app.command("serve", rich_help_panel="Look")(serve.serve)
 app.add_typer(tags.app, name="tags", rich_help_panel="Look")
 app.add_typer(profile.app, name="profile", rich_help_panel="Look")
 app.add_typer(snapshots.app, name="snapshots", rich_help_panel="Look")
+app.add_typer(users.app, name="users", rich_help_panel="Look")
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")
 app.add_typer(scenarios.app, name="scenarios", rich_help_panel="Act")
 app.add_typer(insights.app, name="insights", rich_help_panel="Act")

@@ -17,9 +17,13 @@ from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
 from limner_profile.builder import check_quality, default_as_of, event_names, write_late, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
+from limner_profile.erasure import read_journal
+from limner_profile.erasure_list import read_erasures
 from limner_profile.errors import Issue, RefusedError, UserError, did_you_mean, unknown_name
+from limner_profile.identity_exceptions import read_exceptions
 from limner_profile.ingest import ingest, read_ingested
 from limner_profile.manifest import Ingested
+from limner_profile.merge_log import record_merges
 from limner_profile.quality import Breach
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
 from limner_profile.sources import FRAME
@@ -136,6 +140,11 @@ def read_project(root: Path) -> tuple[Project | None, list[Issue]]:
     catalog = catalog.with_tags(score_tags(scenarios))
     segments, found = read_segments(workspace, catalog)
     issues += found
+    try:
+        read_exceptions(workspace)
+        read_erasures(workspace.root)
+    except UserError as error:
+        issues += error.issues
     return Project(workspace, SnapshotStore(workspace.state), catalog, scenarios, segments), issues
 
 
@@ -156,6 +165,14 @@ def sync(project: Project, progress: Progress) -> list[Ingested]:
             step.advance()
 
         ingested = ingest(project.workspace, begin)
+        merges = record_merges(project.workspace, datetime.now(UTC))
+    if read_journal(project.workspace):
+        progress.warn("an erasure was interrupted: run 'limner users erase' to finish it")
+    if merges and merges.words:
+        progress.warn(f"identities: {merges.words}; see 'limner users merges'")
+    if merges and merges.now.refused:
+        which = "1 id is" if merges.now.refused == 1 else f"{merges.now.refused:,} ids are"
+        progress.warn(f"identities: {which} not merged; see 'limner users merges --refused'")
     for entry in ingested:
         for note in entry.notes:
             progress.warn(note)
@@ -173,7 +190,9 @@ def sync_frame(project: Project | Path | str, source: str, frame: Any) -> Ingest
     if source not in frames:
         raise unknown_name("source", source, frames)
     with SnapshotStore(workspace.state).lock():
-        return ingest(workspace, frames={source: frame}, only=[source])[0]
+        entry = ingest(workspace, frames={source: frame}, only=[source])[0]
+        record_merges(workspace, datetime.now(UTC))
+        return entry
 
 
 def plan(root: Path | str) -> list[SourcePlan]:

@@ -19,6 +19,7 @@ from limner_profile.builder import attach_files, attach_sources
 from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError
+from limner_profile.merged_views import merge_identities
 from limner_profile.tags.expressions import as_number, count_rows, event_column, instant
 from limner_profile.windows import add_days, days_of
 from limner_profile.workspace import Workspace
@@ -97,6 +98,8 @@ def build_dataset(
         frames: list[pd.DataFrame] = []
         for index, cutoff in enumerate(schedule.all):
             on_cutoff(cutoff)
+            # Who is one user is known only as far as the cutoff, too.
+            merge_identities(connection, workspace, cutoff)
             frame = connection.execute(_cutoff_query(workspace, catalog, named, tags, cutoff)).df()
             frame["_cutoff"] = index
             frames.append(frame)

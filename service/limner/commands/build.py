@@ -67,6 +67,7 @@ def sync(
             "source": entry.source, "rows": entry.rows, "duplicates": entry.duplicates, "rejected": entry.rejected,
             "first_time": entry.first_time, "last_time": entry.last_time, "reused": entry.reused,
             "files": len(entry.parts), "read": len(entry.read), "gone": len(entry.gone),
+            "erased": entry.erased,
         }
         for entry in entries
     ]  # fmt: skip

@@ -18,7 +18,7 @@ app = typer.Typer(help="One user: tag values, acts, and the reasons of a score."
 
 @app.command("show")
 def show_profile(
-    user: Annotated[str, typer.Argument(help="A user_id.")],
+    user: Annotated[str, typer.Argument(help="A user_id, or any id that was merged into one.")],
     directory: Dir = Path("."),
     snapshot: SnapshotId = None,
     acts: Annotated[int, typer.Option("--acts", help="How many of the latest acts to show.", min=0)] = 10,
@@ -33,18 +33,20 @@ def show_profile(
     Of attributes whose source maps updated_at also since when they hold, and their earlier values.
     """
     from limner.output import Format, console, print_object, print_rows, show
-    from limner_profile.lookup import ValueOrigin, read_changes, read_origins, read_profile, read_timeline
+    from limner_profile.lookup import ValueOrigin, find_user, read_changes, read_origins, read_profile, read_timeline
     from limner_profile.versions import read_history
 
     chosen = style_of(style)
     project = opened(directory)
     wanted = language_of(project, language)
     with project.store.open(snapshot) as current:
+        found = find_user(current, user)
+        given, user = user, found.user_id
         values = read_profile(current, user)
-        timeline = read_timeline(project.workspace, user, current.as_of, acts) if acts else []
+        timeline = read_timeline(project.workspace, found.ids, current.as_of, acts) if acts else []
         as_of = current.as_of_text
-        versions = read_history(project.workspace, user, current.as_of)
-        origins = read_origins(project.workspace, project.catalog, user, current.as_of, versions)
+        versions = read_history(project.workspace, user, current.as_of, found.ids)
+        origins = read_origins(project.workspace, project.catalog, found.ids, current.as_of, versions)
         earlier = since or project.store.previous_id(current.id)
         changes = []
         if earlier is not None and earlier != current.id:
@@ -65,7 +67,7 @@ def show_profile(
              "valid_from": _local(origins.get(value.tag, nothing).valid_from, zone)}
             for value in values
         ]  # fmt: skip
-        content = {"user_id": user, "as_of": as_of, "profile": profile, "acts": timeline}
+        content = {"user_id": user, "ids": list(found.ids), "as_of": as_of, "profile": profile, "acts": timeline}
         print_object({**content, "since": earlier, "changes": changes, "history": history}, chosen)
         return
     dated = bool(project.workspace.schema.sources_with_history)
@@ -80,7 +82,9 @@ def show_profile(
         }
         for value in values
     ]  # fmt: skip
-    print_rows(rows, chosen, title=f"{user} as of {as_of}")
+    named = f"{user} (asked for as {given})" if given != user else user
+    merged = f", merged from {', '.join(found.ids)}" if len(found.ids) > 1 else ""
+    print_rows(rows, chosen, title=f"{named} as of {as_of}{merged}")
     if changes and chosen is Format.table:
         console().print()
         print_rows(changes, chosen, ["tag", "before", "after", "redefined"], title=f"changed since {earlier}")
@@ -103,7 +107,7 @@ def _local(moment: datetime | None, zone: ZoneInfo) -> str | None:
 
 @app.command("why")
 def why(
-    user: Annotated[str, typer.Argument(help="A user_id.")],
+    user: Annotated[str, typer.Argument(help="A user_id, or any id that was merged into one.")],
     scenario: Annotated[str, typer.Argument(help="A trained scenario.")],
     directory: Dir = Path("."),
     language: Language = None,
@@ -113,7 +117,7 @@ def why(
     from limner.output import Format, print_object, print_rows, show
     from limner_explain.reasons import explain_user
     from limner_profile.errors import Issue, RefusedError
-    from limner_profile.lookup import read_profile
+    from limner_profile.lookup import find_user, read_profile
     from limner_segments.scoring.rating import population_frame
     from limner_segments.scoring.shelf import staleness, take_model
 
@@ -132,6 +136,7 @@ def why(
             Issue("not-trained", "", f"the scenario {scenario!r} {reason}", f"run 'limner scenarios train {scenario}'")
         )
     with project.store.open() as current:
+        user = find_user(current, user).user_id
         values = {value.tag: value for value in read_profile(current, user)}
         population = population_frame(current.connection, named, trained.model.tags, project.catalog.types)
     row = population[population["user_id"] == user]

@@ -1,0 +1,141 @@
+"""Rewriting: a Parquet file or a snapshot without the rows of erased people takes the place of the old one in one step.
+
+A row that is deleted in place leaves its bytes in the file, so the rows that stay are copied: as Parquet, and for a snapshot
+from there by a process that has seen no other row. Imports erasure_scan, errors and schema.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from limner_profile.erasure_scan import Relation, Trace, Wanted, as_text, opened
+from limner_profile.errors import InternalError
+from limner_profile.schema import text_literal
+
+ERASED = "(erased)"
+_PART_OPTIONS = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880"
+
+
+def _cleaned(relation: Relation, wanted: Wanted, named: Sequence[str]) -> str:
+    """The columns of a relation, with ids blanked where other people's rows name them."""
+    columns = []
+    for column in relation.columns:
+        quoted = '"' + column.replace('"', '""') + '"'
+        if column not in named:
+            columns.append(quoted)
+            continue
+        text = as_text(column)
+        token = text_literal(wanted.token)
+        if column in relation.nested:
+            columns.append(f"CASE WHEN {wanted.named(text)} THEN NULL ELSE {quoted} END AS {quoted}")
+            continue
+        # Twice, since one look takes the sign between two ids as belonging to the first.
+        once = f"regexp_replace({text}, {token}, '\\1{ERASED}\\2', 'g')"
+        twice = f"regexp_replace({once}, {token}, '\\1{ERASED}\\2', 'g')"
+        columns.append(
+            f"CASE WHEN {text} IN ({wanted.listed}) THEN NULL WHEN {wanted.named(text)} THEN {twice} ELSE {quoted} END AS {quoted}"
+        )
+    return ", ".join(columns)
+
+
+def rewrite_parquet(state: Path, path: Path, wanted: Wanted, traces: Sequence[Trace]) -> None:
+    """Write a Parquet file anew without the wanted ids' own rows; `traces` say which columns of other rows name them."""
+    place = path.relative_to(state).as_posix()
+    temporary = path.with_suffix(".tmp")
+    named = [column for trace in traces for column in trace.named]
+    with opened(path, place) as (connection, relations):
+        (relation,) = relations
+        connection.execute("SET temp_directory = ?", [str(state / "tmp")])
+        query = f"SELECT {_cleaned(relation, wanted, named)} FROM {relation.sql} WHERE NOT {relation.own(wanted)}"
+        connection.execute(f"COPY ({query}) TO {text_literal(str(temporary))} ({_PART_OPTIONS})")
+    put(temporary, path)
+
+
+def rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[Trace]) -> None:
+    """A new file without the rows takes the snapshot's name; its id, its comments and all other rows stay."""
+    place = path.relative_to(state).as_posix()
+    temporary, kept = path.with_name(path.name + ".tmp"), state / "tmp" / "kept"
+    temporary.unlink(missing_ok=True)
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
+    named = {trace.place: list(trace.named) for trace in traces}
+    try:
+        with opened(path, place) as (connection, relations):
+            connection.execute("SET temp_directory = ?", [str(state / "tmp")])
+            before, after = _schema(connection)
+            rows, sums = [], []
+            for number, relation in enumerate(relations):
+                table = relation.sql.removeprefix("scanned.")
+                file = kept / f"{number}.parquet"
+                columns = _cleaned(relation, wanted, named.get(relation.place, ()))
+                query = f"SELECT {columns} FROM {relation.sql} WHERE NOT {relation.own(wanted)}"
+                connection.execute(f"COPY ({query}) TO {text_literal(str(file))} ({_PART_OPTIONS})")
+                rows.append((table, str(file)))
+                sums.append((table, _checksum(connection, f"({query})")))
+        # Another process: what this one knows must not get into the unused bytes of the new file.
+        job = {"target": str(temporary), "spill": str(state / "tmp"), "before": before, "rows": rows, "after": after}
+        worker = [sys.executable, str(Path(__file__).with_name("rewrite_worker.py"))]
+        done = subprocess.run(worker, input=json.dumps(job), capture_output=True, encoding="utf-8", check=False)
+        if done.returncode:
+            raise duckdb.Error(f"{place} could not be written anew: {done.stderr.strip()}")
+        with duckdb.connect(str(temporary), read_only=True) as check:
+            for table, expected in sums:
+                if _checksum(check, table) != expected:
+                    raise InternalError(f"{place}: the rows of {table} that stay are not what they were")
+    finally:
+        shutil.rmtree(kept, ignore_errors=True)
+    if temporary.with_name(temporary.name + ".wal").exists():
+        raise InternalError(f"{temporary.name} was closed with a write-ahead log")
+    put(temporary, path)
+
+
+def _checksum(connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[int, int]:
+    """The number of rows of a relation, and what their hashes come to."""
+    count, rows = connection.execute(f"SELECT count(*), bit_xor(hash(r)) FROM {relation} AS r").fetchall()[0]
+    return int(count), int(rows or 0)
+
+
+def _schema(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str]]:
+    """The statements that make the tables of the attached snapshot, and those for after the rows: comments, views, indexes."""
+    mine = "WHERE database_name = 'scanned' AND NOT internal"
+    tables = connection.execute(f"SELECT schema_name, table_name, sql, comment FROM duckdb_tables() {mine}").fetchall()
+    before = [str(sql) for _, _, sql, _ in tables]
+    after = []
+    known = {(schema, name) for schema, name, _, _ in tables}
+    for schema, name, _, comment in tables:
+        if comment is not None:
+            after.append(f'COMMENT ON TABLE "{schema}"."{name}" IS {text_literal(comment)}')
+    for schema, name, column, comment in connection.execute(
+        f"SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() {mine} AND comment IS NOT NULL"
+    ).fetchall():
+        if (schema, name) in known:
+            quoted = '"' + column.replace('"', '""') + '"'
+            after.append(f'COMMENT ON COLUMN "{schema}"."{name}".{quoted} IS {text_literal(comment)}')
+    after += [str(row[0]) for row in connection.execute(f"SELECT sql FROM duckdb_views() {mine}").fetchall()]
+    indexes = "SELECT sql FROM duckdb_indexes() WHERE database_name = 'scanned' AND sql IS NOT NULL"
+    after += [str(row[0]) for row in connection.execute(indexes).fetchall()]
+    return before, after
+
+
+def put(temporary: Path, path: Path) -> None:
+    """Give a file that is complete its name, and wait until the disk has both."""
+    fsync(temporary)
+    os.replace(temporary, path)
+    fsync(path.parent)
+
+
+def fsync(path: Path) -> None:
+    """Wait until the disk has a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,121 @@
+"""Erasing people from the front door: the workspace's lock, and what lies outside of Limner's reach. Imports the floors below."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from limner.project import Progress
+from limner_profile.catalog import read_catalog
+from limner_profile.csv_dialect import csv_reader, is_csv
+from limner_profile.erasure import Erasure, ErasurePlan, erase, plan_erasure
+from limner_profile.erasure_scan import Wanted
+from limner_profile.errors import Issue, RefusedError, UserError
+from limner_profile.identity_exceptions import NAME as EXCEPTIONS
+from limner_profile.snapshots import SnapshotStore
+from limner_profile.tags.imported import Imported
+from limner_profile.workspace import Workspace
+from limner_segments.exports.manifest import manifest_path
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What still names people and is not Limner's to change: sources with their rows, exports, files of values, definitions."""
+
+    sources: tuple[tuple[str, str, int], ...]
+    exports: tuple[str, ...]
+    values: tuple[str, ...]
+    definitions: tuple[str, ...]
+
+
+def plan_only(workspace: Workspace, users: list[str], progress: Progress, *, everywhere: bool) -> ErasurePlan:
+    """Whom an erasure would remove, and from where; nothing is written."""
+    with progress.step("look through everything") as step:
+        return plan_erasure(workspace, users, everywhere=everywhere, on_file=step.describe)
+
+
+def erase_users(
+    workspace: Workspace,
+    users: list[str],
+    agree: Callable[[ErasurePlan], bool],
+    progress: Progress,
+    *,
+    everywhere: bool,
+) -> tuple[ErasurePlan, Erasure | None, Outside]:
+    """The plan, what was done (None where `agree` said no to the plan), and what names the people outside of `.limner`."""
+    with SnapshotStore(workspace.state).lock():
+        plan = plan_only(workspace, users, progress, everywhere=everywhere)
+        outside = find_outside(workspace, plan)
+        if not agree(plan):
+            return plan, None, outside
+        with progress.step("erase, then scan") as step:
+            return plan, erase(workspace, plan, step.describe), outside
+
+
+def find_outside(workspace: Workspace, plan: ErasurePlan) -> Outside:
+    """The sources, exports and text files of the workspace in which the people of a plan stand."""
+    sources = tuple((source, origin, rows) for (source, origin), rows in sorted(plan.origins.items()))
+    root = workspace.root
+    exports = [path for path in sorted(root.glob("exports/**/*")) if path.is_file() and manifest_path(path).exists()]
+    holding = tuple(path.relative_to(root).as_posix() for path in exports if _exported(path, plan.wanted))
+    texts = sorted(path for folder in ("", "tags/", "segments/", "scenarios/") for path in root.glob(f"{folder}*.y*ml"))
+    naming = tuple(
+        path.relative_to(root).as_posix() for path in texts if path.name != EXCEPTIONS and _names(path, plan.wanted)
+    )
+    return Outside(sources, holding, _in_values(workspace, plan.wanted), naming)
+
+
+def read_list(file: Path) -> list[str]:
+    """The ids in a text file, one a line; raises RefusedError for a file that cannot be read or holds none."""
+    try:
+        ids = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "give a UTF-8 text file with one id a line"
+        raise RefusedError(Issue("unreadable-file", str(file), f"the list cannot be read: {error}", hint)) from None
+    found = [id_ for id_ in ids if id_]
+    if not found:
+        raise RefusedError(Issue("nobody-to-erase", str(file), "the list is empty", "write one id a line"))
+    return found
+
+
+def _in_values(workspace: Workspace, wanted: Wanted) -> tuple[str, ...]:
+    """The files of imported values that have a row for one of the ids."""
+    try:
+        catalog, _ = read_catalog(workspace, workspace.schema)
+    except UserError:
+        return ()  # a source that is not there hinders no erasure
+    found = set()
+    for tag in catalog.computed.values():
+        if isinstance(tag, Imported) and (workspace.root / tag.path).is_file():
+            path = workspace.root / tag.path
+            user = '"' + tag.user.replace('"', '""') + '"'
+            if _holds(path, f"CAST({user} AS VARCHAR)", wanted):
+                found.add(tag.path)
+    return tuple(sorted(found))
+
+
+def _holds(path: Path, column: str, wanted: Wanted) -> bool:
+    with duckdb.connect() as connection:
+        reader = csv_reader(path, keep_broken=False) if is_csv(path) else "read_parquet(?)"
+        query = f"SELECT 1 FROM {reader} WHERE {column} IN ({wanted.listed}) LIMIT 1"
+        return bool(connection.execute(query, [str(path)]).fetchall())
+
+
+def _exported(path: Path, wanted: Wanted) -> bool:
+    """Whether an export holds one of the ids as the user of a row."""
+    try:
+        columns = json.loads(manifest_path(path).read_text(encoding="utf-8"))["columns"]
+        return "user_id" in columns and _holds(path, "user_id", wanted)
+    except (OSError, ValueError, KeyError, TypeError, duckdb.Error):
+        # An export that cannot be read as such is searched as what it is.
+        return any(id_.encode() in path.read_bytes() for id_ in wanted.ids)
+
+
+def _names(path: Path, wanted: Wanted) -> bool:
+    ids = "|".join(re.escape(id_) for id_ in wanted.telling)
+    return bool(ids) and bool(re.search(rf"(?<!\w)(?:{ids})(?!\w)", path.read_text(encoding="utf-8", errors="replace")))
