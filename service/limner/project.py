@@ -8,21 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
+
+import duckdb
 
 from limner_explain.cards import create_insight_tables, write_insights
 from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
-from limner_profile.attached import event_names
+from limner_profile.attached import attach_events, event_names
 from limner_profile.builder import check_quality, default_as_of, write_late, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
 from limner_profile.erasure import read_journal
 from limner_profile.erasure_list import read_erasures
 from limner_profile.errors import Issue, RefusedError, UserError, did_you_mean, unknown_name
 from limner_profile.identity_exceptions import read_exceptions
-from limner_profile.ingest import ingest, read_ingested
+from limner_profile.ingest import ingest
 from limner_profile.manifest import Ingested
 from limner_profile.merge_log import record_merges
 from limner_profile.quality import Breach
@@ -34,7 +36,7 @@ from limner_profile.tags.base import EventTag
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience import write_audiences
-from limner_segments.scoring.dataset import build_dataset
+from limner_segments.scoring.dataset import build_dataset, data_span
 from limner_segments.scoring.experiment import Experiment, run_experiment
 from limner_segments.scoring.rating import create_score_tables, population_frame, write_evaluations, write_scores
 from limner_segments.scoring.scenario import NamedScenario, plan_cutoffs, promised_scores, read_scenarios, score_tags
@@ -246,6 +248,12 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
                 step.advance()
 
             data = build_dataset(workspace, project.catalog, named, end, at_cutoff)
+        if data.end < end:
+            asked, last = (moment.astimezone(workspace.timezone).date() for moment in (end, data.end - timedelta(seconds=1)))
+            progress.warn(
+                f"{scenario}: the last event is of {last}, and the snapshot's as_of is {asked}; "
+                "outcomes are looked for up to the last event only"
+            )
         with progress.step(f"{scenario}: train and evaluate") as step:
             experiment = run_experiment(named, project.catalog, data, lambda text: step.describe(f"{scenario}: {text}"))
         for text in _alarm_texts(experiment):
@@ -366,12 +374,14 @@ def _current_path(store: SnapshotStore) -> Path | None:
 def preview_cutoffs(project: Project, scenario: str) -> tuple[datetime, ...]:
     """The cutoffs that training would use, oldest first, the hold-out last; raises what `plan_cutoffs` raises."""
     named = project.scenario(scenario)
+    workspace = project.workspace
     with project.store.open() as snapshot:
-        end = snapshot.as_of
-    times = [entry.first_time for entry in read_ingested(project.workspace) if entry.first_time]
-    if not times:
+        as_of = snapshot.as_of
+    if not workspace.schema.has_events:
         raise RefusedError(
             Issue("no-events", "", "there are no events to learn from", "add a source of events to limner.yaml")
         )
-    first = datetime.fromisoformat(min(times)).replace(tzinfo=UTC)
-    return plan_cutoffs(named.scenario, first, end, project.workspace.timezone).all
+    with duckdb.connect() as connection:
+        attach_events(connection, workspace)
+        first, end = data_span(connection, as_of, workspace.timezone)
+    return plan_cutoffs(named.scenario, first, end, workspace.timezone).all
