@@ -14,15 +14,16 @@ from typing import Any, Protocol
 
 import duckdb
 
+from limner.asked_events import unknown_events
 from limner_explain.cards import create_insight_tables, write_insights
 from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
-from limner_profile.attached import attach_events, event_names
+from limner_profile.attached import attach_events
 from limner_profile.builder import check_quality, default_as_of, write_late, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
 from limner_profile.erasure import read_journal
 from limner_profile.erasure_list import read_erasures
-from limner_profile.errors import Issue, RefusedError, UserError, did_you_mean, unknown_name
+from limner_profile.errors import Issue, RefusedError, UserError, unknown_name
 from limner_profile.identity_exceptions import read_exceptions
 from limner_profile.ingest import ingest
 from limner_profile.manifest import Ingested
@@ -32,7 +33,6 @@ from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
 from limner_profile.sources import FRAME
 from limner_profile.statistics import write_statistics
 from limner_profile.sync_plan import SourcePlan, plan_sync
-from limner_profile.tags.base import EventTag
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience import write_audiences
@@ -210,7 +210,7 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
     with store.lock():
         ingested = sync(project, progress)
         moment = given or default_as_of(workspace, datetime.now(UTC))
-        for warning in unknown_events(project):
+        for warning in misspelt_events(project):
             progress.warn(warning)
         for change in changed_tags(project):
             progress.warn(f"{change.where} {change.words}".strip())
@@ -295,20 +295,10 @@ def changed_tags(project: Project) -> list[TagChange]:
         return changes_in_use(snapshot, project.workspace, project.catalog, project.segments, project.scenarios)
 
 
-def unknown_events(project: Project) -> list[str]:
-    """A line for each tag and outcome that counts an event which no source has: mostly a misspelt name."""
-    known = event_names(project.workspace)
-    asking = {
-        f"the tag {name!r}": tag.events for name, tag in project.catalog.computed.items() if isinstance(tag, EventTag)
-    }
-    asking |= {f"the scenario {name!r}": named.scenario.outcome.events for name, named in project.scenarios.items()}
-    listed = f"known: {', '.join(sorted(known)[:8])}"
-    return [
-        f"{who} asks for events called {event!r}, and there are none; {did_you_mean(event, known, listed)}"
-        for who, events in asking.items()
-        for event in events
-        if event not in known
-    ]
+def misspelt_events(project: Project) -> list[str]:
+    """A line for each tag and outcome that counts an event which no source has; none before the first ingestion."""
+    issues = unknown_events(project.workspace, project.catalog, project.scenarios)
+    return [f"{issue.where} {issue.message}; {issue.hint}" for issue in issues]
 
 
 def _alarm_texts(experiment: Experiment) -> list[str]:

@@ -164,7 +164,7 @@ twice: {kind: sql, expression: above * 2}
     assert {name: tag.provable for name, tag in catalog.tags.items()} == {
         "city": False, "above": False, "last": True, "top": True, "twice": False,
     }  # fmt: skip
-    assert (catalog["city"].title.en, catalog["top"].title.en) == ("town", "big")
+    assert (catalog["city"].title.en, catalog["top"].title.en) == ("city", "top")
     columns = {
         name: {(c.source, c.field) for c in trace_tag(name, catalog, workspace).columns} for name in catalog.tags
     }

@@ -180,6 +180,18 @@ def relations_of(tree: exp.Expr) -> dict[str, exp.Table]:
     return found
 
 
+def events_compared(tree: exp.Select) -> list[str]:
+    """The texts that a query compares the column `event` of events with, by `=` or IN, in the order in which they occur."""
+    if "events" not in relations_of(tree) or any(alias.alias.casefold() == "event" for alias in tree.find_all(exp.Alias)):
+        return []
+    found: list[str] = []
+    for node in tree.find_all(exp.EQ, exp.In, bfs=False):
+        sides = [node.this, *(node.expressions if isinstance(node, exp.In) else [node.expression])]
+        if any(isinstance(side, exp.Column) and side.name.casefold() == "event" for side in sides):
+            found += [side.name for side in sides if isinstance(side, exp.Literal) and side.is_string]
+    return list(dict.fromkeys(found))
+
+
 def relation_columns(schema: Schema) -> dict[str, dict[str, FieldType]]:
     """The relations that a query may read, each with its columns and their types."""
     relations: dict[str, dict[str, FieldType]] = {}

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 
 def check(directory: Dir = Path("."), style: Style = "table") -> None:
-    """Check every definition of the workspace, that the sources have what they name, and that no tag in use changed unsaid."""
+    """Check every definition of the workspace, that the sources have what they name, and that no tag in use changed unsaid.
+
+    Warns of tags and outcomes that count an event which the last ingestion did not find.
+    """
     from limner.output import print_error, print_rows
-    from limner.project import changed_tags, read_project
+    from limner.project import changed_tags, misspelt_events, read_project
     from limner_profile.errors import UserError
 
     chosen = style_of(style)
@@ -27,6 +30,8 @@ def check(directory: Dir = Path("."), style: Style = "table") -> None:
             typer.echo(f"{change.where} {change.words}", err=True)
         elif change.after is not None or not broken:  # a tag that is at fault is not gone
             issues.append(change.issue)
+    for line in misspelt_events(project) if project else ():
+        typer.echo(line, err=True)
     if chosen.value != "table":
         rows = [
             {"code": issue.code, "where": issue.where, "message": issue.message, "hint": issue.hint} for issue in issues
