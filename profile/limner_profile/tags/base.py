@@ -201,6 +201,13 @@ class EventTag(Tag):
             hint = did_you_mean(value, schema.event_fields, f"known: {', '.join(schema.event_fields)}")
             return [(field_name, Issue("unknown-property", "", f"no event has a property {value!r}", hint))]
         if expected and schema.event_fields[value] != expected:
+            remedy = "name another property"
+            if expected == "number":
+                # One odd value among numbers, such as 1,5, and the whole column is text.
+                remedy += (
+                    f", or map it as '{value}: {{column: …, type: number}}' in limner.yaml: what is no number is then rejected, "
+                    "and numbers such as 1,5 need 'decimal_comma: true'"
+                )
             return [
                 (
                     field_name,
@@ -208,7 +215,7 @@ class EventTag(Tag):
                         "wrong-type",
                         "",
                         f"{value!r} is a {schema.event_fields[value]}, not a {expected}",
-                        "name another property",
+                        remedy,
                     ),
                 )
             ]

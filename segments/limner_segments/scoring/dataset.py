@@ -74,9 +74,7 @@ class ScenarioData:
     holdout: Dataset
 
 
-def data_span(
-    connection: duckdb.DuckDBPyConnection, as_of: datetime, timezone: ZoneInfo
-) -> tuple[datetime, datetime]:
+def data_span(connection: duckdb.DuckDBPyConnection, as_of: datetime, timezone: ZoneInfo) -> tuple[datetime, datetime]:
     """The UTC instants of the first event before `as_of` and of where the data end, which is never after `as_of`.
 
     They end at the local midnight after the last event before `as_of`: of a later day nobody knows what happened, and an
