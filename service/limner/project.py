@@ -215,16 +215,23 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
         for change in changed_tags(project):
             progress.warn(f"{change.where} {change.words}".strip())
         previous = _current_path(store)
+        # What was known later is no measure of what was known earlier: such a snapshot gives no drift.
+        compared = None if _current_as_of(store, moment) > moment else previous
         with store.create(moment, workspace.timezone, workspace.settings.keep_snapshots) as writer:
             with progress.step(f"build {len(project.catalog.definitions)} tags") as step:
                 users = write_profiles(writer, workspace, project.catalog)
                 step.describe("statistics and limits")
-                breaches = check_quality(writer, project.catalog, previous, workspace)
+                breaches = check_quality(writer, project.catalog, compared, workspace)
             _tell(breaches, progress)
-            rated = _rate(project, writer, list(project.scenarios), progress, previous)
-            _tell(write_late(writer, workspace, project.catalog, previous), progress)
+            rated = _rate(project, writer, list(project.scenarios), progress, compared)
+            _tell(write_late(writer, workspace, project.catalog, compared), progress)
             with progress.step(f"materialise {len(project.segments)} audiences"):
                 sizes = write_audiences(writer, list(project.segments.values()), project.catalog, previous)
+        if previous is not None and moment != default_as_of(workspace, datetime.now(UTC)):
+            day = moment.astimezone(workspace.timezone).date()
+            progress.warn(
+                f"{writer.id}, as of {day}, is now current; back to {previous.stem}: 'limner snapshots rollback'"
+            )
         return Built(writer.id, moment, users, sizes, ingested, rated)
 
 
@@ -249,7 +256,9 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
 
             data = build_dataset(workspace, project.catalog, named, end, at_cutoff)
         if data.end < end:
-            asked, last = (moment.astimezone(workspace.timezone).date() for moment in (end, data.end - timedelta(seconds=1)))
+            asked, last = (
+                moment.astimezone(workspace.timezone).date() for moment in (end, data.end - timedelta(seconds=1))
+            )
             progress.warn(
                 f"{scenario}: the last event is of {last}, and the snapshot's as_of is {asked}; "
                 "outcomes are looked for up to the last event only"
@@ -359,6 +368,15 @@ def _rate(
 def _current_path(store: SnapshotStore) -> Path | None:
     current = store.current_id()
     return store.folder / f"{current}.duckdb" if current else None
+
+
+def _current_as_of(store: SnapshotStore, otherwise: datetime) -> datetime:
+    """The as_of of the current snapshot, `otherwise` where none is kept."""
+    current = store.current_id()
+    if current is None or current not in store.ids():
+        return otherwise
+    with store.open(current) as snapshot:
+        return snapshot.as_of
 
 
 def preview_cutoffs(project: Project, scenario: str) -> tuple[datetime, ...]:

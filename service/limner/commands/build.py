@@ -108,11 +108,18 @@ def _say_plan(directory: Path, style: Format) -> None:
 def build(
     directory: Dir = Path("."),
     as_of: Annotated[
-        str | None, typer.Option("--as-of", help="The instant of knowledge, exclusive: 2025-12-31, local.")
+        str | None,
+        typer.Option(
+            "--as-of",
+            help="The instant of knowledge, exclusive: 2025-12-31, local; by default the midnight after the last event.",
+        ),
     ] = None,
     style: Style = "table",
 ) -> None:
-    """Build a snapshot: tags, scores of trained scenarios, audiences."""
+    """Build a snapshot: tags, scores of trained scenarios, audiences.
+
+    It becomes the current one, with a past or future --as-of too: 'limner snapshots rollback' goes back to the one before.
+    """
     from limner import project as work
     from limner.output import print_object
     from limner.progress import TerminalProgress
