@@ -25,7 +25,7 @@ from limner_profile.erasure import read_journal
 from limner_profile.erasure_list import read_erasures
 from limner_profile.errors import Issue, RefusedError, UserError, unknown_name
 from limner_profile.identity_exceptions import read_exceptions
-from limner_profile.ingest import ingest
+from limner_profile.ingest import ingest, read_ingested
 from limner_profile.manifest import Ingested
 from limner_profile.merge_log import record_merges
 from limner_profile.quality import Breach
@@ -167,6 +167,7 @@ def sync(project: Project, progress: Progress) -> list[Ingested]:
             step.describe(f"ingest {name}")
             step.advance()
 
+        before = [entry.source for entry in read_ingested(project.workspace)]
         ingested = ingest(project.workspace, begin)
         merges = record_merges(project.workspace, datetime.now(UTC))
     if read_journal(project.workspace):
@@ -176,6 +177,9 @@ def sync(project: Project, progress: Progress) -> list[Ingested]:
     if merges and merges.now.refused:
         which = "1 id is" if merges.now.refused == 1 else f"{merges.now.refused:,} ids are"
         progress.warn(f"identities: {which} not merged; see 'limner users merges --refused'")
+    for name in before:
+        if name not in project.workspace.config.sources:
+            progress.warn(f"{name}: no longer in limner.yaml; its rows go, too")
     for entry in ingested:
         for note in entry.notes:
             progress.warn(note)
