@@ -5,27 +5,26 @@ Imports catalog, compiler, ingest, snapshots and workspace.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from sqlglot import exp
 
+from limner_profile.attached import attach_files, attach_sources, in_use
+from limner_profile.casts import SQL_TYPE
 from limner_profile.catalog import Catalog, CatalogTag
 from limner_profile.compiler import compile_late, compile_profiles
 from limner_profile.distribution import quoted
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.freshness import find_stale, newest_data
 from limner_profile.ingest import read_ingested
-from limner_profile.manifest import Ingested
 from limner_profile.merged_views import create_identities, merge_identities
 from limner_profile.overlaps import parquet_list
 from limner_profile.quality import Breach, Quality, Staleness, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
-from limner_profile.sources import FieldType, is_acts
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
 from limner_profile.tags.expressions import instant
@@ -33,15 +32,6 @@ from limner_profile.tags.sql import Sql
 from limner_profile.versions import write_attribute_history
 from limner_profile.windows import midnight, parse_as_of, parse_timezone
 from limner_profile.workspace import Workspace
-
-_SQL_TYPE: Mapping[FieldType, str] = {
-    "number": "DOUBLE",
-    "category": "VARCHAR",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "time": "TIMESTAMP",
-}
-
 
 TAGS_TABLE = table(
     "tags",
@@ -117,91 +107,6 @@ def default_as_of(workspace: Workspace, now: datetime) -> datetime:
         return tomorrow
     last_day = max(ends).astimezone(workspace.timezone).date()
     return min(midnight(last_day + timedelta(days=1), workspace.timezone), tomorrow)
-
-
-def attach_sources(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-    """Create the temporary views `events`, `acted` (users and since when they are known) and `users_<source>` over the ingested files.
-
-    Raises RefusedError before ingestion, and where sources or their fields were added since.
-    """
-    ingested = _in_use(workspace)
-    _check_mapped(connection, workspace, ingested)
-    for entry in ingested:
-        if entry.type == "users":
-            connection.execute(
-                f'CREATE OR REPLACE TEMP VIEW "users_{entry.source}" AS SELECT * FROM {_files(workspace, [entry])}'
-            )
-    attach_events(connection, workspace)
-
-
-def attach_events(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-    """Create the temporary views `events` and `acted` over the ingested files; raises RefusedError before ingestion.
-
-    A field that was mapped after the ingestion is a column without values.
-    """
-    events = [entry for entry in _in_use(workspace) if is_acts(entry.type)]
-    if events:
-        # A field that no file has must still be a column, so that a filter on it finds nothing instead of failing.
-        found = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {_files(workspace, events)}").fetchall()}
-        lacking = [
-            f"CAST(NULL AS {_SQL_TYPE[kind]}) AS {exp.to_identifier(name, quoted=True).sql('duckdb')}"
-            for name, kind in workspace.schema.event_fields.items()
-            if name not in found
-        ]
-        columns = ", ".join(["*", *lacking])
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW events AS SELECT {columns} FROM {_files(workspace, events)}")
-        known = parquet_list(workspace.state / file for entry in events for file in entry.known_files)
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW acted AS SELECT user_id, since FROM read_parquet({known})")
-
-
-def attach_files(connection: duckdb.DuckDBPyConnection, workspace: Workspace, catalog: Catalog) -> None:
-    """Create the temporary relations of the tags that read files of their own; raises RefusedError for what is in them."""
-    for name, tag in catalog.computed.items():
-        tag.attach(connection, workspace.root, catalog[name].where)
-
-
-def _in_use(workspace: Workspace) -> list[Ingested]:
-    """What was ingested of the sources that limner.yaml names today; raises RefusedError where nothing was."""
-    entries = [entry for entry in read_ingested(workspace) if entry.source in workspace.config.sources]
-    if not entries or not all(
-        (workspace.state / path).exists() for entry in entries for path in (*entry.files, *entry.known_files)
-    ):
-        raise RefusedError(
-            Issue("not-ingested", str(workspace.root), "no data has been ingested yet", "run 'limner sync' first")
-        )
-    return entries
-
-
-def _check_mapped(connection: duckdb.DuckDBPyConnection, workspace: Workspace, ingested: Sequence[Ingested]) -> None:
-    by_name = {entry.source: entry for entry in ingested}
-    issues = []
-    for name, source in workspace.config.sources.items():
-        entry, lacking = by_name.get(name), sorted({*source.properties, *source.attributes})
-        if entry is not None and entry.type == source.type:
-            rows = connection.execute(f"DESCRIBE SELECT * FROM {_files(workspace, [entry])}").fetchall()
-            lacking = sorted(set(lacking) - {row[0] for row in rows})
-            if not lacking and bool(source.updated_at) != bool(entry.history):
-                lacking = ["updated_at"]
-            if not lacking:
-                continue
-        what = f"the source {name!r}" if entry is None else f"{', '.join(map(repr, lacking)) or 'the type'} of {name!r}"
-        message = f"{what} has been added or changed since the last ingestion"
-        issues.append(Issue("not-ingested", workspace.source_where(name), message, "run 'limner sync' first"))
-    if issues:
-        raise RefusedError(issues)
-
-
-def _files(workspace: Workspace, entries: Sequence[Ingested]) -> str:
-    return f"read_parquet({parquet_list(workspace.state / file for entry in entries for file in entry.files)}, union_by_name = true)"
-
-
-def event_names(workspace: Workspace) -> set[str]:
-    """The names of all ingested events."""
-    if not workspace.schema.has_events:
-        return set()
-    with duckdb.connect() as connection:
-        attach_events(connection, workspace)
-        return {str(row[0]) for row in connection.execute("SELECT DISTINCT event FROM events").fetchall()}
 
 
 def profile_query(tags: Mapping[str, Tag], as_of: datetime, workspace: Workspace) -> str:
@@ -302,7 +207,7 @@ def check_quality(
 def _newest_attributes(writer: SnapshotWriter, workspace: Workspace) -> dict[str, datetime]:
     """Attribute to the newest `updated_at` before as_of that its source delivered, whether or not it changed anything."""
     newest: dict[str, datetime] = {}
-    for entry in _in_use(workspace):
+    for entry in in_use(workspace):
         if entry.source in workspace.schema.sources_with_history:
             files = parquet_list(workspace.state / part.file for part in entry.parts)
             cut = instant(writer.as_of).sql(dialect="duckdb")
@@ -367,7 +272,7 @@ def newest_events(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> dic
 def _column_type(tag: CatalogTag) -> str:
     # One type a field type, whatever the file had: no decimal or huge integer may reach the model.
     whole = tag.definition is not None and tag.definition.whole_numbers
-    return "BIGINT" if whole else _SQL_TYPE[tag.type]
+    return "BIGINT" if whole else SQL_TYPE[tag.type]
 
 
 def _write_tags(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
@@ -421,7 +326,7 @@ def _write_sources(writer: SnapshotWriter, workspace: Workspace) -> None:
     SOURCES_TABLE.create(writer.connection, replace=True)
     as_of = writer.as_of.astimezone(UTC)
     rows = []
-    for entry in _in_use(workspace):
+    for entry in in_use(workspace):
         first, last = (
             datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
             for text in (entry.first_time, entry.last_time)

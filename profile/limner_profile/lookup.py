@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from limner_profile.builder import attach_events
+from limner_profile.attached import attach_events
 from limner_profile.catalog import Catalog
 from limner_profile.errors import Issue, UnknownNameError, did_you_mean
 from limner_profile.identity import IDENTITIES_TABLE

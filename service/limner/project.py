@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from limner_explain.cards import create_insight_tables, write_insights
 from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
-from limner_profile.builder import check_quality, default_as_of, event_names, write_late, write_profiles
+from limner_profile.attached import event_names
+from limner_profile.builder import check_quality, default_as_of, write_late, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
 from limner_profile.erasure import read_journal
 from limner_profile.erasure_list import read_erasures

@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from limner_profile.builder import attach_files, attach_sources, profile_query
+from limner_profile.attached import attach_files, attach_sources
+from limner_profile.builder import profile_query
 from limner_profile.catalog import load_catalog
 from limner_profile.ingest import ingest
 from limner_profile.windows import parse_as_of

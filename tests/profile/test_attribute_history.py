@@ -20,7 +20,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from limner_profile.builder import attach_sources, write_profiles
+from limner_profile.attached import attach_sources
+from limner_profile.builder import write_profiles
 from limner_profile.catalog import load_catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import DefinitionError, RefusedError, SourceError

@@ -9,9 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from limner_profile.attached import attach_events, attach_sources
 from limner_profile.builder import (
-    attach_events,
-    attach_sources,
     check_quality,
     default_as_of,
     refresh_tag_statistics,

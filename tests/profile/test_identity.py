@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from limner_profile.builder import attach_files, attach_sources, profile_query
+from limner_profile.attached import attach_files, attach_sources
+from limner_profile.builder import profile_query
 from limner_profile.catalog import load_catalog
 from limner_profile.errors import DefinitionError
 from limner_profile.identity import find_identities, has_identities
