@@ -158,7 +158,8 @@ def test_training_says_when_the_data_end_before_as_of(tmp_path: Path, monkeypatc
     acts = "user_id,time,event,received,amount,product\n" + "".join(
         f"u{at % 2 + 1},{day} 10:00,visit,{day} 10:00,1,pen\n" for at, day in enumerate(days)
     )
-    scenario = "lapse: {title: lapse, population: visits_30d >= 0, label_window: 7d, outcome: {kind: did_not, event: visit, title: lapse}}\n"
+    scenario = "lapse: {title: lapse, population: visits_30d >= 0, label_window: 7d, outcome: "
+    scenario += "{kind: did_not, event: visit, title: lapse}}\n"
     make_workspace(tmp_path, acts=acts, scenarios=scenario)
     project = open_project(tmp_path)
     build(project, "2025-04-20", Silent())
