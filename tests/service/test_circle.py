@@ -126,7 +126,10 @@ def test_a_build_of_a_day_without_a_population_rates_nobody(copied: Path) -> Non
     progress = Silent()
     built = build(project, "2024-12-31", progress)
     assert list(built.rated) == ["churn"]
-    assert progress.warnings == ["churn: nobody belongs to its population as of 2024-12-30 16:00 UTC"]
+    assert progress.warnings == [
+        "churn: nobody belongs to its population as of 2024-12-30 16:00 UTC",
+        f"{built.snapshot}, as of 2024-12-31, is now current; back to 20260101-0003: 'limner snapshots rollback'",
+    ]
     with project.store.open() as snapshot:
         assert snapshot.value("SELECT count(*) FROM scores") == 0
         assert scored(snapshot) == 0
