@@ -142,6 +142,33 @@ def test_german_orders_with_decimal_commas(tmp_path: Path, run_main: Run) -> Non
     assert [list(row.values()) for row in rows] == [["K1", 2, 1059.6, 1], ["K2", 1, 19.9, 2]]
 
 
+def write_devices(folder: Path) -> None:
+    """Acts of devices and of accounts, and the file that says which device is whose."""
+    folder.mkdir()
+    acts = "".join(f"{'d' if n % 3 else 'k'}{n % 30:02},2025-01-{1 + n // 20:02},login\n" for n in range(500))
+    pairs = "".join(f"d{n:02},k{n:02}\n" for n in range(30))
+    (folder / "events.csv").write_text(f"user_id,time,event\n{acts}", encoding="utf-8")
+    (folder / "device_accounts.csv").write_text(f"device_id,account_id\n{pairs}", encoding="utf-8")
+
+
+def test_a_file_of_id_pairs_becomes_a_source_of_identities(tmp_path: Path, run_main: Run) -> None:
+    write_devices(tmp_path / "data")
+    summary, _ = begun(tmp_path / "app", run_main, "--template", "app", "--data", tmp_path / "data")
+    assert {source["source"]: source["type"] for source in summary["sources"]} == {
+        "events": "events", "device_accounts": "identities",
+    }  # fmt: skip
+    sources = yaml.safe_load((tmp_path / "app" / "limner.yaml").read_text(encoding="utf-8"))["sources"]
+    assert sources["device_accounts"] == {
+        "type": "identities", "path": "../data/device_accounts.csv", "user": "account_id", "other": "device_id",
+    }  # fmt: skip
+    # 20 devices acted, of 20 accounts, and 10 accounts under their own names; each is one user, named by its account.
+    found = values(
+        tmp_path / "app", run_main, "select count(*) n, min(user_id) first, sum(login_count_30d) logins from profiles"
+    )
+    assert found == [{"n": 30, "first": "k00", "logins": 500}]
+    assert run_main("sync", "--dir", tmp_path / "app")[0] == 0
+
+
 ODD = ("no", "a: b, [c] # d")
 UNFITTING = {
     "users only": ("people.csv", "user_id,shoe_size\n" + "".join(f"u{n},{n % 9}\n" for n in range(40))),

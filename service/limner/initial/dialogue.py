@@ -19,7 +19,7 @@ from limner_profile.mapping.sample import FileSample
 from limner_profile.windows import parse_timezone
 
 NONE = "-"
-_TYPES = ("users", "events", "orders")
+_TYPES = ("users", "events", "orders", "identities")
 
 
 def review_mapping(sample: FileSample, proposal: MappingProposal, console: Console) -> MappingProposal | None:
@@ -50,7 +50,7 @@ def _change(
 ) -> None:
     """Ask what to change and to what, and note the answer in `given`."""
     roles = [*ROLES[proposal.type]]
-    extra = ["event_name"] if proposal.type != "users" else []
+    extra = ["event_name"] if proposal.type in ("events", "orders") else []
     times = facts[proposal.timed].times if proposal.timed else None
     formats = [times.format, *times.rivals] if times and times.format else []
     extra += ["time_format"] if len(formats) > 1 else []
@@ -74,7 +74,7 @@ def _change(
     for role in [role for role, known in given.items() if known == column and column is not None and role != what]:
         del given[role]
     given[what] = column
-    if what in ("time", "since", "updated_at"):
+    if what in ("time", "since", "updated_at", "until"):
         given.pop("time_format", None)
     if what == "event" and column:
         given.pop("event_name", None)

@@ -123,6 +123,7 @@ def offer_of(drafts: Sequence[Draft]) -> Offer:
         proposal, sample = draft.proposal, draft.sample
         if proposal.type == "users":
             attributes |= {field.name: field.type for field in draft.fields}
+        if proposal.type in ("users", "identities"):
             continue
         column, amount = proposal.column("event"), proposal.column("amount")
         fields = frozenset(field.name for field in draft.fields)
@@ -149,12 +150,20 @@ def strangers(drafts: Sequence[Draft]) -> list[str]:
         for draft in drafts
         if draft.proposal.type == "users" and len(draft.sample.rows) < SAMPLE_ROWS and len(draft.sample.files) == 1
     }
+    # An id that stands in a pair finds its user by it.
+    paired = {
+        row.get(draft.proposal.column(role) or "")
+        for draft in drafts
+        if draft.proposal.type == "identities"
+        for row in draft.sample.rows
+        for role in ("user", "other")
+    }
     lines = []
     for draft in drafts:
-        if draft.proposal.type == "users" or not known:
+        if draft.proposal.type in ("users", "identities") or not known:
             continue
         acting = {row.get(draft.proposal.column("user") or "") for row in draft.sample.rows} - {None}
-        if acting and not any(acting & users for users in known.values()):
+        if acting and not acting & paired and not any(acting & users for users in known.values()):
             lines.append(
                 f"no user of {draft.sample.label} occurs in {' or '.join(known)}: are these the same kind of id?"
             )
