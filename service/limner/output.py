@@ -20,7 +20,6 @@ from rich.text import Text
 
 from limner_profile.errors import UserError
 
-
 _PIPED = 160
 # A column is not squeezed below the first width; of a row that is turned on its side, texts are folded at the second.
 _READABLE, _SIDE = 12, 30
