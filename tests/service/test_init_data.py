@@ -63,6 +63,9 @@ def test_a_chinese_shop_from_two_files(tmp_path: Path, run_main: Run) -> None:
         "return_count_365d": "no event in the data is like 'return'",
         "channel": "no column of users is like 'channel'",
         "full_cart": "needs the tag 'cart_count_30d', which is off",
+        "churn": "the data span 64 days, and training needs 270",
+        "repurchase": "the data span 64 days, and training needs 150",
+        "win_back": "the data span 64 days, and training needs 240",
     }
     assert "? time zone Asia/Shanghai" in err
     assert "readme.txt is left out: no column says which user" in err

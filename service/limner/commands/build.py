@@ -17,6 +17,7 @@ def check(directory: Dir = Path("."), style: Style = "table") -> None:
     """Check every definition of the workspace, that the sources have what they name, and that no tag in use changed unsaid."""
     from limner.output import print_error, print_rows
     from limner.project import changed_tags, read_project
+    from limner.training_span import too_early
     from limner_profile.errors import UserError
 
     chosen = style_of(style)
@@ -38,6 +39,8 @@ def check(directory: Dir = Path("."), style: Style = "table") -> None:
         typer.echo(
             f"{len(project.catalog.definitions)} tags, {len(project.segments)} segments, {len(project.scenarios)} scenarios: no issues"
         )
+    for warning in too_early(project) if project else ():
+        typer.echo(warning, err=True)
     if issues:
         raise typer.Exit(1)
 

@@ -1,6 +1,6 @@
 """Drafts of sources: files with their proposed mappings, under names, and together without contradictions; as YAML.
 
-Pure, except for `offer_of`, which counts the events of whole files. Imports mapping, fitting and vocabulary.
+Pure, except for `offer_of`, which counts and dates the events of whole files. Imports mapping, fitting and vocabulary.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from limner.initial.vocabulary import match_fields
 from limner_profile.mapping.fields import FieldProposal
 from limner_profile.mapping.proposal import MappingProposal, name_after
 from limner_profile.mapping.roles import Sureness
-from limner_profile.mapping.sample import SAMPLE_ROWS, FileSample, value_counts
+from limner_profile.mapping.sample import SAMPLE_ROWS, FileSample, time_span, value_counts
 from limner_profile.mapping.times import parse_time
 from limner_profile.mapping.words import is_chinese
 from limner_profile.sources import FieldType
@@ -114,11 +114,12 @@ def propose_zone(drafts: Sequence[Draft]) -> Zone:
 
 
 def offer_of(drafts: Sequence[Draft]) -> Offer:
-    """What the files offer; counts the event names of whole files. Raises SourceError where one cannot be read."""
+    """What the files offer; counts and dates the events of whole files. Raises SourceError where one cannot be read."""
     counts: dict[str, int] = {}
     events: dict[str, frozenset[str]] = {}
     attributes: dict[str, FieldType] = {}
     amounts: dict[str, list[float]] = {}
+    times: list[datetime] = []
     for draft in drafts:
         proposal, sample = draft.proposal, draft.sample
         if proposal.type == "users":
@@ -126,6 +127,7 @@ def offer_of(drafts: Sequence[Draft]) -> Offer:
         if proposal.type in ("users", "identities"):
             continue
         column, amount = proposal.column("event"), proposal.column("amount")
+        times += time_span(sample.files, proposal.column("time") or "", proposal.time_format) or ()
         fields = frozenset(field.name for field in draft.fields)
         if column:
             own = value_counts(sample.files, column, amount)
@@ -140,7 +142,7 @@ def offer_of(drafts: Sequence[Draft]) -> Offer:
             called = row.get(column) if column else _one_name(proposal)
             if number is not None and called:
                 amounts.setdefault(called, []).append(number)
-    return Offer(counts, events, attributes, amounts)
+    return Offer(counts, events, attributes, amounts, (max(times) - min(times)).days if times else None)
 
 
 def strangers(drafts: Sequence[Draft]) -> list[str]:

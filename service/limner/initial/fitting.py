@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from limner.initial.definition_text import EntryText, scalar, split_entries, with_events
+from limner.initial.spans import fit_scenario
 from limner.initial.template import Template
 from limner.initial.vocabulary import Match, sensitivity_of
 from limner_profile.mapping.fields import field_name
@@ -28,13 +29,14 @@ OWN_FILE = "tags/your_data.yaml"
 class Offer:
     """What the data offer: event names with how often they occur, what each event has, attributes, and amounts by event.
 
-    `events` names each event's fields: the properties, and `amount`.
+    `events` names each event's fields: the properties, and `amount`. `days` lie between the first act and the last.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     events: Mapping[str, frozenset[str]] = field(default_factory=dict)
     attributes: Mapping[str, FieldType] = field(default_factory=dict)
     amounts: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ def fit_template(template: Template, offer: Offer, matches: Mapping[str, Match])
                 continue
             fitted, fell_back = _fit_entry(entry, names, offer, everything)
             any_act |= fell_back
+            if path.startswith("scenarios/") and not fitted.off and offer.days is not None:
+                fitted, shortened = fit_scenario(fitted, offer.days)
+                notes += [shortened] if shortened else []
             if large is not None and not fitted.off:
                 fitted = replace(fitted, text=fitted.text.replace("amount >= 100", f"amount >= {large:g}"))
             entries.append(fitted)
