@@ -188,3 +188,21 @@ def test_the_table_shows_columns_values_and_doubts(tmp_path: Path) -> None:
     assert "a1@example.com" not in text
     assert "%m/%d/%Y fit as well" in text
     assert "so is user_id" in text or "so is customer_id" in text
+
+
+def test_the_table_tells_decimal_commas_types_and_values_apart(tmp_path: Path) -> None:
+    rows = "".join(f"{n};k{n % 9};2025-01-{1 + n % 28:02};{n % 7},78;{'Ulm' if n % 2 else 'Bonn'}\n" for n in range(60))
+    (tmp_path / "orders.csv").write_text(f"order_id;customer_id;date;amount;city\n{rows}", encoding="utf-8")
+    told = io.StringIO()
+    sample = read_samples([tmp_path / "orders.csv"])[0]
+    proposal = propose_mapping(sample.columns, sample.rows, sample.label)
+    show_proposal(sample, proposal, facts_of(sample.columns, sample.rows), Console(file=told, width=200))
+    lines = told.getvalue().splitlines()
+    assert any(line.split()[:2] == ["decimal_comma", "true"] for line in lines)
+    amount = next(line for line in lines if line.startswith("amount"))
+    assert "0,78; 1,78; 2,78" in amount
+    heads = next(line for line in lines if line.startswith("field"))
+    city = next(line for line in lines if line.startswith("property"))
+    # What stands under "sure" says how sure it is, and nothing else.
+    assert city[heads.index("sure") : heads.index("values")].strip() == ""
+    assert "read as category" in city

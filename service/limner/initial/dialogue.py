@@ -101,9 +101,11 @@ def show_proposal(
         )
     if proposal.time_format:
         table.add_row("time_format", Text(proposal.time_format), "", "", "")
+    if proposal.decimal_comma:
+        table.add_row("decimal_comma", "true", "", "", "numbers have a comma before their decimals")
     kind = "attribute" if proposal.type == "users" else "property"
     for field in proposal.fields:
-        table.add_row(kind, Text(field.column), field.type, Text(facts[field.column].examples), "")
+        table.add_row(kind, Text(field.column), "", Text(facts[field.column].examples), f"read as {field.type}")
     for column, why in proposal.left_out.items():
         table.add_row("left out", Text(column), "", Text("" if "person" in why else facts[column].examples), Text(why))
     console.print(table)
