@@ -172,6 +172,25 @@ def test_a_file_of_id_pairs_becomes_a_source_of_identities(tmp_path: Path, run_m
     assert run_main("sync", "--dir", tmp_path / "app")[0] == 0
 
 
+def test_texts_of_attributes_fit_their_history(tmp_path: Path, run_main: Run) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "orders.csv").write_text(ORDERS, encoding="utf-8")
+    changes = "".join(f"100{n % 3},{'金银'[n % 2]}卡,{'女男'[n % 2]},2025-01-{1 + n:02}\n" for n in range(25))
+    (tmp_path / "data" / "members.csv").write_text(f"会员编号,会员等级,性别,更新时间\n{changes}", encoding="utf-8")
+    root = tmp_path / "shop"
+    begun(root, run_main, "--template", "retail", "--data", tmp_path / "data")
+    assert (
+        yaml.safe_load((root / "limner.yaml").read_text(encoding="utf-8"))["sources"]["members"]["updated_at"]
+        == "更新时间"
+    )
+    text = (root / "tags" / "portrait.yaml").read_text(encoding="utf-8")
+    assert "today" not in text
+    tags = yaml.safe_load(text)
+    assert tags["member_level"]["description"] == "The level of the loyalty programme as it stood at as_of."
+    assert tags["gender"]["values"]["女"] == {"en": "female", "zh": "女"}
+    assert tags["gender"]["values"]["男"] == {"en": "male", "zh": "男"}
+
+
 ODD = ("no", "a: b, [c] # d")
 UNFITTING = {
     "users only": ("people.csv", "user_id,shoe_size\n" + "".join(f"u{n},{n % 9}\n" for n in range(40))),

@@ -142,7 +142,10 @@ def offer_of(drafts: Sequence[Draft]) -> Offer:
             called = row.get(column) if column else _one_name(proposal)
             if number is not None and called:
                 amounts.setdefault(called, []).append(number)
-    return Offer(counts, events, attributes, amounts, (max(times) - min(times)).days if times else None)
+    users = [draft.proposal for draft in drafts if draft.proposal.type == "users"]
+    history = bool(users) and all(proposal.column("updated_at") for proposal in users)
+    days = (max(times) - min(times)).days if times else None
+    return Offer(counts, events, attributes, amounts, days, history)
 
 
 def strangers(drafts: Sequence[Draft]) -> list[str]:

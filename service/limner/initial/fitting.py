@@ -22,6 +22,11 @@ _MOST_EVENTS, _MOST_ATTRIBUTES = 8, 15
 _MOST_IN_A_LIST = 20
 # Where the lines of orders stand in a file of their own, they know what the orders do not.
 LINES: Mapping[str, str] = {"order": "order_line"}
+# What the templates say of attributes that are known only as they are today, and what holds where their history is kept.
+_OF_HISTORY: Mapping[str, str] = {
+    "as the source of users says today": "as the source of users said at as_of",
+    "as it stands today": "as it stood at as_of",
+}
 OWN_FILE = "tags/your_data.yaml"
 
 
@@ -30,6 +35,7 @@ class Offer:
     """What the data offer: event names with how often they occur, what each event has, attributes, and amounts by event.
 
     `events` names each event's fields: the properties, and `amount`. `days` lie between the first act and the last.
+    `history` tells whether the attributes are known as they were at each as_of.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -37,6 +43,7 @@ class Offer:
     attributes: Mapping[str, FieldType] = field(default_factory=dict)
     amounts: Mapping[str, Sequence[float]] = field(default_factory=dict)
     days: int | None = None
+    history: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,9 @@ def fit_template(template: Template, offer: Offer, matches: Mapping[str, Match])
     large = large_amount(offer.amounts.get(names.get("order", ""), ()))
     any_act = False
     for path, text in template.definitions.items():
+        if offer.history:
+            for today, then in _OF_HISTORY.items():
+                text = text.replace(today, then)
         entries = []
         for entry in split_entries(text):
             if not entry.name:
