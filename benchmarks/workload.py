@@ -30,6 +30,7 @@ _SETTINGS: dict[str, Any] = {
         "acts": {
             "type": "events",
             "path": "acts.parquet",
+            "timezone": "UTC",
             "user": "user_id",
             "time": "time",
             "event": "event",

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import duckdb
 from sqlglot import exp
 
+from limner_profile.casts import SQL_TYPE
 from limner_profile.catalog import Catalog
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.ingest import read_ingested
 from limner_profile.manifest import Ingested
 from limner_profile.overlaps import parquet_list
 from limner_profile.sources import is_acts
-from limner_profile.staging import SQL_TYPE
 from limner_profile.workspace import Workspace
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from limner_profile.attached import attach_files, attach_sources, in_use
+from limner_profile.casts import SQL_TYPE
 from limner_profile.catalog import Catalog, CatalogTag
 from limner_profile.compiler import compile_late, compile_profiles
 from limner_profile.distribution import quoted
@@ -24,7 +25,6 @@ from limner_profile.overlaps import parquet_list
 from limner_profile.quality import Breach, Quality, Staleness, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
-from limner_profile.staging import SQL_TYPE
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
 from limner_profile.tags.expressions import instant

@@ -1,7 +1,7 @@
 """The erasure list: salted digests of the ids of people who were erased, which ingestion leaves out from then on.
 
 It stands in the workspace's erased.txt and not under .limner, so that a workspace which is built anew does not bring anybody
-back. It holds no id. Imports errors only.
+back. It holds no id. Imports erasure_texts and errors.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from limner_profile.erasure_texts import without_erased
 from limner_profile.errors import DefinitionError, Issue
 
 NAME = "erased.txt"
@@ -95,8 +96,8 @@ def write_erasures(root: Path, erasures: ErasureList) -> None:
 def leave_out_erased(connection: duckdb.DuckDBPyConnection, erasures: ErasureList) -> int:
     """How many rows of `read_rows` were those of erased people; they are gone from it, and their ids from `rejected`.
 
-    Values of other people's rows that are nothing but the telling id of an erased person are blanked. Only the different
-    ids are hashed, and nothing at all where nobody was erased.
+    Values of other people's rows lose the telling ids of erased people, as they did in the erasure. Only different ids and
+    values are hashed, and nothing at all where nobody was erased.
     """
     if not erasures.digests:
         return 0
@@ -119,16 +120,36 @@ def leave_out_erased(connection: duckdb.DuckDBPyConnection, erasures: ErasureLis
     if count:
         connection.execute(f"DELETE FROM read_rows WHERE {theirs}")
     if erasures.telling:
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE erased_digests AS SELECT unnest(?) AS digest", [sorted(erasures.telling)]
-        )
-        texts = [name for name, kind in columns.items() if kind == "VARCHAR" and not name.startswith("_")]
-        for name in texts:
-            if name not in (*held, "event", "event_id", "kind"):
-                quoted = '"' + name.replace('"', '""') + '"'
-                different = f"(SELECT DISTINCT {quoted} AS id FROM read_rows WHERE {quoted} IS NOT NULL)"
-                connection.execute(
-                    f"UPDATE read_rows SET {quoted} = NULL WHERE {quoted} IN "
-                    f"(SELECT id FROM {different} WHERE {salted} IN (SELECT digest FROM erased_digests))"
-                )
+        for name, kind in columns.items():
+            if not name.startswith("_") and name not in (*held, "event", "event_id", "kind", "amount"):
+                _blank(connection, erasures, name, kind)
     return int(count)
+
+
+def _blank(connection: duckdb.DuckDBPyConnection, erasures: ErasureList, name: str, kind: str) -> None:
+    """Take telling ids out of one column of `read_rows`: of text, or of numbers that an id may be."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    if kind == "VARCHAR":
+        condition = f"{quoted} IS NOT NULL"
+    elif kind == "DOUBLE":
+        condition = f"{quoted} BETWEEN 1e8 AND 1e15 AND {quoted} = floor({quoted})"
+    else:
+        return
+
+    def is_erased(text: str) -> bool:
+        return erasures.digest(text) in erasures.telling
+
+    found = connection.execute(f"SELECT DISTINCT {quoted} FROM read_rows WHERE {condition}").fetchall()
+    changes: list[tuple[object, str | None]] = []
+    for (value,) in found:
+        text = value if isinstance(value, str) else str(int(value))
+        made = without_erased(text, is_erased)
+        if made != text:
+            changes.append((value, made if isinstance(value, str) else None))
+    if changes:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE erased_texts (old {kind}, made VARCHAR)")
+        connection.executemany("INSERT INTO erased_texts VALUES (?, ?)", changes)
+        connection.execute(
+            f"UPDATE read_rows SET {quoted} = CAST(t.made AS {kind}) FROM erased_texts AS t WHERE read_rows.{quoted} = t.old"
+        )
+        connection.execute("DROP TABLE erased_texts")

@@ -1,7 +1,7 @@
 """Rewriting: a Parquet file or a snapshot without the rows of erased people takes the place of the old one in one step.
 
 A row that is deleted in place leaves its bytes in the file, so the rows that stay are copied: as Parquet, and for a snapshot
-from there by a process that has seen no other row. Imports erasure_scan, errors and schema.
+from there by a process that has seen no other row. Imports erasure_scan, erasure_texts, errors, schema and statistics.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pathlib import Path
 import duckdb
 
 from limner_profile.erasure_scan import Relation, Trace, Wanted, as_text, opened
+from limner_profile.erasure_texts import ERASED
 from limner_profile.errors import InternalError
 from limner_profile.schema import text_literal
+from limner_profile.statistics import recount_statistics
 
-ERASED = "(erased)"
 _PART_OPTIONS = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880"
 
 
@@ -31,6 +32,9 @@ def _cleaned(relation: Relation, wanted: Wanted, named: Sequence[str]) -> str:
         quoted = '"' + column.replace('"', '""') + '"'
         if column not in named:
             columns.append(quoted)
+            continue
+        if column in relation.numbers:
+            columns.append(f"CASE WHEN {quoted} IN ({wanted.numbers}) THEN NULL ELSE {quoted} END AS {quoted}")
             continue
         text = as_text(column)
         token = text_literal(wanted.token)
@@ -80,6 +84,8 @@ def rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[T
                 connection.execute(f"COPY ({query}) TO {text_literal(str(file))} ({_PART_OPTIONS})")
                 rows.append((table, str(file)))
                 sums.append((table, _checksum(connection, f"({query})")))
+        recounted = _recount(state, rows)
+        sums = [(table, recounted.get(table, expected)) for table, expected in sums]
         # Another process: what this one knows must not get into the unused bytes of the new file.
         job = {"target": str(temporary), "spill": str(state / "tmp"), "before": before, "rows": rows, "after": after}
         worker = [sys.executable, str(Path(__file__).with_name("rewrite_worker.py"))]
@@ -95,6 +101,27 @@ def rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[T
     if temporary.with_name(temporary.name + ".wal").exists():
         raise InternalError(f"{temporary.name} was closed with a write-ahead log")
     put(temporary, path)
+
+
+def _recount(state: Path, rows: Sequence[tuple[str, str]]) -> dict[str, tuple[int, int]]:
+    """The checksums of the tables of statistics, whose files hold what the profiles that stay come to.
+
+    Their commonest values, ends and places may be those of one person, and a kept snapshot is never built anew.
+    """
+    files = {table.rsplit(".", 1)[-1].strip('"'): (table, file) for table, file in rows}
+    if not {"profiles", "tags", "tag_statistics"} <= set(files):
+        return {}
+    with duckdb.connect() as connection:
+        connection.execute("SET threads = 2")
+        connection.execute("SET temp_directory = ?", [str(state / "tmp")])
+        connection.execute(f"CREATE VIEW profiles AS SELECT * FROM read_parquet({text_literal(files['profiles'][1])})")
+        tables = [name for name in ("tags", "tag_statistics", "tag_places") if name in files]
+        for name in tables:
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM read_parquet({text_literal(files[name][1])})")
+        recount_statistics(connection)
+        for name in tables:
+            connection.execute(f"COPY {name} TO {text_literal(files[name][1])} ({_PART_OPTIONS})")
+        return {files[name][0]: _checksum(connection, name) for name in tables}
 
 
 def _checksum(connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[int, int]:

@@ -25,6 +25,9 @@ _WORD = r"\p{L}\p{N}_"
 # So many ids are looked for one by one, more of them together.
 _FEW = 8
 _CHUNK = 1 << 23
+# So many digits tell an id from a size or a sum, in columns of numbers, too.
+_TELLING_DIGITS = 9
+_NUMERIC = ("INT", "DOUBLE", "FLOAT", "DECIMAL")
 # In the state folder, but neither data nor text of ours.
 _LEFT_OUT = frozenset({"lock"})
 
@@ -43,6 +46,11 @@ class Wanted:
     def listed(self) -> str:
         """The ids as SQL literals."""
         return ", ".join(text_literal(id_) for id_ in self.ids)
+
+    @property
+    def numbers(self) -> str:
+        """Those of the telling ids that a column of numbers may hold, as SQL literals; empty without any."""
+        return ", ".join(id_ for id_ in self.telling if re.fullmatch(rf"[1-9][0-9]{{{_TELLING_DIGITS - 1},14}}", id_))
 
     @property
     def token(self) -> str:
@@ -69,7 +77,8 @@ class Wanted:
 class Relation:
     """One Parquet file, or one table of a snapshot: its place, and which of its columns hold ids and which text.
 
-    `nested` are those text columns that hold more than plain text, such as lists.
+    `nested` are those text columns that hold more than plain text, such as lists. `numbers` are properties of users and events
+    that are numbers, which an id may be. `keys` tell the events of other people apart: they are never changed.
     """
 
     file: Path
@@ -79,6 +88,8 @@ class Relation:
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     nested: frozenset[str]
+    numbers: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
     def own(self, wanted: Wanted) -> str:
         """The condition that a row is one of the wanted ids' own."""
@@ -117,7 +128,7 @@ def wanted_ids(ids: Sequence[str], *, everywhere: bool = False) -> Wanted:
 
 def _telling(id_: str) -> bool:
     digits = sum(letter.isdigit() for letter in id_)
-    return "@" in id_ or digits >= 9 or (len(id_) >= 6 and 0 < digits < len(id_))
+    return "@" in id_ or digits >= _TELLING_DIGITS or (len(id_) >= 6 and 0 < digits < len(id_))
 
 
 def files_of(state: Path) -> list[Path]:
@@ -190,9 +201,15 @@ def _relation(path: Path, place: str, name: str, sql: str, columns: Sequence[tup
     of_identities = any(name.startswith(start) for start in _IDENTITY_PLACES)
     texts = [column for column, kind in columns if any(word in kind for word in ("VARCHAR", "ENUM", "JSON", "BLOB"))]
     ids = [name for name in texts if name in _ALWAYS or (of_identities and name in _OF_IDENTITIES)]
-    others = tuple(column for column in texts if column not in ids)
+    # What blanks the id of an event makes the same event in another file another one, and counts it twice.
+    keys = ("event_id",) if place.startswith("events/") and "event_id" in texts else ()
+    others = tuple(column for column in texts if column not in (*ids, *keys))
+    of_users = name == "profiles" or name.startswith(("events/", "users/"))
+    numbers = [column for column, kind in columns if kind.endswith(_NUMERIC) or kind.startswith(_NUMERIC)]
+    numbers = [column for column in numbers if of_users and column != "amount"]
     nested = frozenset(column for column, kind in columns if kind != "VARCHAR")
-    return Relation(path, place, sql, tuple(column for column, _ in columns), tuple(ids), others, nested)
+    names = tuple(column for column, _ in columns)
+    return Relation(path, place, sql, names, tuple(ids), others, nested, tuple(numbers), keys)
 
 
 def _in_relation(connection: duckdb.DuckDBPyConnection, relation: Relation, wanted: Wanted) -> Trace | None:
@@ -201,18 +218,21 @@ def _in_relation(connection: duckdb.DuckDBPyConnection, relation: Relation, want
     if own != "(false)":
         rows = int(connection.execute(f"SELECT count(*) FROM {relation.sql} WHERE {own}").fetchall()[0][0])
     named: dict[str, int] = {}
-    if wanted.telling and relation.texts:
-        parts = ", ".join(f"count(*) FILTER (WHERE {wanted.named(as_text(column))})" for column in relation.texts)
+    conditions = {column: wanted.named(as_text(column)) for column in relation.texts if wanted.telling}
+    conditions |= {column: f"{_quoted(column)} IN ({wanted.numbers})" for column in relation.numbers if wanted.numbers}
+    if conditions:
+        parts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in conditions.values())
         where = f" WHERE NOT {own}" if rows else ""
         counts = connection.execute(f"SELECT {parts} FROM {relation.sql}{where}").fetchall()[0]
-        named = {column: int(count) for column, count in zip(relation.texts, counts, strict=True) if count}
+        named = {column: int(count) for column, count in zip(conditions, counts, strict=True) if count}
     return Trace(relation.file, relation.place, rows, named) if rows or named else None
 
 
 def _longer(connection: duckdb.DuckDBPyConnection, relations: Sequence[Relation], wanted: Wanted) -> bool:
-    """Whether a value holds the letters of a telling id as part of something longer."""
+    """Whether a value holds the letters of a telling id as part of something longer, or the id of an event does."""
     for relation in relations:
-        parts = [f"({wanted.within(as_text(column))})" for column in (*relation.ids, *relation.texts)]
+        columns = (*relation.ids, *relation.texts, *relation.keys)
+        parts = [f"({wanted.within(as_text(column))})" for column in columns]
         if parts:
             query = f"SELECT 1 FROM {relation.sql} WHERE {' OR '.join(parts)} LIMIT 1"
             if connection.execute(query).fetchall():

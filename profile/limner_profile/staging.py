@@ -6,17 +6,17 @@ What comes out stands in the temporary relations `staged` and `rejected` of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 
+from limner_profile.casts import StagedField, cast_sql, problem_sql, quoted, text_of
 from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency
 from limner_profile.csv_lines import lines_of, lines_of_json
 from limner_profile.json_lines import json_relation, true_lines
 from limner_profile.sources import (
-    EPOCHS,
     FieldType,
     Source,
     attach_duckdb,
@@ -26,25 +26,8 @@ from limner_profile.sources import (
     is_json,
 )
 
-SQL_TYPE: Mapping[FieldType, str] = {
-    "number": "DOUBLE",
-    "category": "VARCHAR",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "time": "TIMESTAMP",
-}
 # The view under which a table in memory (a frame, the rows of a database) is registered.
 IN_MEMORY = "rows_in_memory"
-
-
-@dataclass(frozen=True)
-class StagedField:
-    """One column of the ingested file: its name, the column it is read from, its type and whether it must be there."""
-
-    name: str
-    column: str
-    type: FieldType
-    required: bool
 
 
 def staged_fields(source: Source, columns: Mapping[str, str], types: Mapping[str, FieldType]) -> list[StagedField]:
@@ -87,26 +70,29 @@ def stage(
     columns = [field.column for field in fields]
     fault, text, parameters = "NULL", "NULL", [str(piece)]
     if isinstance(piece, str):
-        relation, number, parameters = IN_MEMORY, "row_number() OVER ()", []
+        relation, number, parameters = IN_MEMORY, None, []
     elif is_csv(piece):
-        relation = csv_reader(piece)
-        number = "row_number() OVER ()"
+        relation, number = csv_reader(piece), None
     elif is_json(piece):
         relation, number, fault, text = json_relation(columns), "_line", "_fault", "_text"
     elif is_duckdb(piece):
-        relation, number, parameters = attach_duckdb(con, piece, source), "row_number() OVER ()", []
+        relation, number, parameters = attach_duckdb(con, piece, source), None, []
     else:
         relation, number = "read_parquet(?, file_row_number=true)", "file_row_number + 1"
-    casts = ", ".join(f"{_cast(field, source)} AS {quoted(field.name)}" for field in fields)
+    zone = _zone(con)
+    texts = not isinstance(piece, str) and is_csv(piece)
+    casts = ", ".join(f"{cast_sql(field, source, zone, text=texts)} AS {quoted(field.name)}" for field in fields)
     raws = ", ".join(f"CAST({quoted(field.column)} AS VARCHAR) AS {quoted('_raw_' + field.name)}" for field in fields)
     # The text of a row is kept only where the row is bad.
     shown = ["_text", *(quoted("_raw_" + field.name) for field in fields)]
     kept = ", ".join(f"CASE WHEN _problem IS NOT NULL THEN {column} END AS {column}" for column in shown)
     names = ", ".join(quoted(field.name) for field in fields)
+    # Rows stand in the table in the order in which they were read. To number them while reading would keep one core idle.
+    row = "rowid + 1" if number is None else "_row"
     query = (
         f"CREATE OR REPLACE TEMP TABLE read_rows AS SELECT _row, {names}, _problem, {kept} FROM "
-        f"(SELECT *, {_problem(fields)} AS _problem FROM "
-        f"(SELECT {number} AS _row, {fault} AS _fault, {text} AS _text, {casts}, {raws} FROM "
+        f"(SELECT *, {problem_sql(fields)} AS _problem FROM "
+        f"(SELECT {number or 'NULL'} AS _row, {fault} AS _fault, {text} AS _text, {casts}, {raws} FROM "
     )
     try:
         con.execute(f"{query}{relation}))", parameters)
@@ -118,12 +104,14 @@ def stage(
     finally:
         if not isinstance(piece, str) and is_duckdb(piece):
             detach_duckdb(con)
-    con.execute(f"CREATE OR REPLACE TEMP VIEW staged AS SELECT _row, {names} FROM read_rows WHERE _problem IS NULL")
+    con.execute(
+        f"CREATE OR REPLACE TEMP VIEW staged AS SELECT {row} AS _row, {names} FROM read_rows WHERE _problem IS NULL"
+    )
     con.execute(
         "CREATE OR REPLACE TEMP TABLE rejected "
         "(source VARCHAR, file VARCHAR, line BIGINT, field VARCHAR, value VARCHAR, reason VARCHAR)"
     )
-    rows = _bad_rows(con, piece, fields)
+    rows = _bad_rows(con, piece, fields, row)
     if rows:
         file = piece if isinstance(piece, str) else piece.name
         con.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", [(name, file, *row) for row in rows])
@@ -146,7 +134,7 @@ def unreadable_as(con: duckdb.DuckDBPyConnection, source: Source, field: StagedF
     try:
         known, read, example = con.execute(
             f"SELECT count(raw), count(CASE WHEN raw IS NOT NULL THEN read END), min(raw) "
-            f"FROM (SELECT {raw} AS raw, {_cast(field, source)} AS read FROM {relation})",
+            f"FROM (SELECT {raw} AS raw, {cast_sql(field, source, _zone(con), text=False)} AS read FROM {relation})",
             parameters,
         ).fetchall()[0]
     except duckdb.BinderException:  # no cast leads from the column's type to the field's
@@ -158,24 +146,14 @@ def unreadable_as(con: duckdb.DuckDBPyConnection, source: Source, field: StagedF
     return str(example) if known >= 2 and read == 0 else None
 
 
-def quoted(name: str) -> str:
-    """A name as a SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text_of(value: str) -> str:
-    """A text as a SQL literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _bad_rows(
-    con: duckdb.DuckDBPyConnection, piece: Path | str, fields: Sequence[StagedField]
+    con: duckdb.DuckDBPyConnection, piece: Path | str, fields: Sequence[StagedField], row: str
 ) -> list[tuple[int, str, str | None, str]]:
-    """The rejected rows as line, column, value and reason."""
+    """The rejected rows as line, column, value and reason; `row` is the number of a row as SQL."""
     values = " ".join(f"WHEN {text_of(field.name)} THEN {quoted('_raw_' + field.name)}" for field in fields)
     bad = con.execute(
-        f"SELECT _row, _problem.field, CASE _problem.field WHEN '' THEN _text {values} END, _problem.reason "
-        "FROM read_rows WHERE _problem IS NOT NULL ORDER BY _row"
+        f"SELECT {row} AS n, _problem.field, CASE _problem.field WHEN '' THEN _text {values} END, _problem.reason "
+        "FROM read_rows WHERE _problem IS NOT NULL ORDER BY n"
     ).fetchall()
     broken: list[tuple[int, str, str, str]] = []
     if not isinstance(piece, str) and (is_csv(piece) or is_json(piece)):
@@ -208,76 +186,12 @@ def _swallowed(text: str | None) -> str:
     return f", with {lines:,} or more lines after it" if lines else ""
 
 
+def _zone(con: duckdb.DuckDBPyConnection) -> ZoneInfo:
+    """The session's time zone, which is that of the source."""
+    return ZoneInfo(str(con.execute("SELECT current_setting('TimeZone')").fetchall()[0][0]))
+
+
 def forget_faults(con: duckdb.DuckDBPyConnection) -> None:
     """Drop what DuckDB noted of broken rows, so that the next file begins anew."""
     con.execute("DROP TABLE IF EXISTS reject_errors")
     con.execute("DROP TABLE IF EXISTS reject_scans")
-
-
-def _cast(field: StagedField, source: Source) -> str:
-    column = quoted(field.column)
-    if field.name == "event_id":
-        return f"nullif(trim({_as_text(column)}), '')"
-    if field.type == "category":
-        # An empty text field of a CSV file is a missing value; DuckDB reads it as NULL already.
-        return _as_text(column)
-    if field.type == "time":
-        own_times = ("time", "received", "since", "updated_at", "until")
-        written = source.time_format if field.name in own_times else None
-        if written and written in EPOCHS:
-            instant = _since_epoch(column, EPOCHS[written])
-        elif written:
-            instant = f"CAST(try_strptime(CAST({column} AS VARCHAR), {text_of(written)}) AS TIMESTAMPTZ)"
-        else:
-            # The session's time zone is the source's: text and timestamps without an offset are read as local.
-            instant = f"TRY_CAST({column} AS TIMESTAMPTZ)"
-        return f"({instant} AT TIME ZONE 'UTC')"
-    if field.type == "number" and source.decimal_comma:
-        return _with_comma(column)
-    return f"TRY_CAST({column} AS {SQL_TYPE[field.type]})"
-
-
-def _since_epoch(column: str, parts: int) -> str:
-    """The instant of a number of seconds (or thousandths of them) since 1970; NULL outside of the years that are read."""
-    seconds = f"(TRY_CAST({column} AS DOUBLE) / {parts})"
-    return f"(CASE WHEN {seconds} BETWEEN -62e9 AND 253e9 THEN to_timestamp({seconds}) END)"
-
-
-def _with_comma(column: str) -> str:
-    """The number of a text with a decimal comma; 12.50 is none, since its point could only part thousands."""
-    text = f"trim(CAST({column} AS VARCHAR))"
-    number = f"TRY_CAST(replace(replace({text}, '.', ''), ',', '.') AS DOUBLE)"
-    pattern = "'[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?'"
-    read = f"CASE WHEN regexp_full_match({text}, {pattern}) THEN {number} END"
-    return f"CASE WHEN typeof({column}) = 'VARCHAR' THEN {read} ELSE TRY_CAST({column} AS DOUBLE) END"
-
-
-def _as_text(column: str) -> str:
-    # A whole number that Parquet stores as a float, as pandas does beside missing values, is written without '.0'.
-    text = f"CAST({column} AS VARCHAR)"
-    return f"CASE WHEN typeof({column}) IN ('DOUBLE', 'FLOAT') THEN regexp_replace({text}, '\\.0$', '') ELSE {text} END"
-
-
-def _problem(fields: Sequence[StagedField]) -> str:
-    """The first fault of a row as a struct of field and reason, NULL for a sound row."""
-    cases = ["WHEN _fault IS NOT NULL THEN {'field': '', 'reason': 'broken-row: ' || _fault}"]
-    for field in fields:
-        cast, raw, shown = quoted(field.name), quoted("_raw_" + field.name), text_of(field.name)
-        if field.required:
-            empty = f" OR trim({raw}) = ''" if field.type == "category" else ""
-            cases.append(
-                f"WHEN {raw} IS NULL{empty} THEN {{'field': {shown}, 'reason': 'missing-{field.name.replace('_id', '')}'}}"
-            )
-        if field.type != "category":
-            cases.append(
-                f"WHEN {cast} IS NULL AND {raw} IS NOT NULL THEN {{'field': {shown}, 'reason': 'bad-{field.type}'}}"
-            )
-        if field.type == "number":
-            cases.append(f"WHEN NOT isfinite({cast}) THEN {{'field': {shown}, 'reason': 'bad-number'}}")
-        if field.type in ("date", "time"):
-            # Such as 'infinity', or a year of five digits, which calendars of other programs do not have.
-            cases.append(
-                f"WHEN year({cast}) NOT BETWEEN 1 AND 9998 THEN {{'field': {shown}, 'reason': 'bad-{field.type}'}}"
-            )
-            cases.append(f"WHEN NOT isfinite({cast}) THEN {{'field': {shown}, 'reason': 'bad-{field.type}'}}")
-    return f"CASE {' '.join(cases)} ELSE NULL END"

@@ -127,12 +127,39 @@ def write_statistics(
     connection.execute("DELETE FROM tag_statistics WHERE list_contains(?, tag)", [names])
     STATISTICS_TABLE.insert(connection, measured)
     _write_places(connection, found)
+    _count_tags(connection, names)
+    return measured
+
+
+def recount_statistics(connection: duckdb.DuckDBPyConnection) -> None:
+    """Count `tag_statistics`, `tag_places` and the counts in `tags` anew from `profiles`, for the tags that stand there.
+
+    What was found when the snapshot was built stays: drift, breach and age.
+    """
+    columns = {row[0] for row in connection.execute("DESCRIBE tag_statistics").fetchall()}
+    present = {row[0] for row in connection.execute("DESCRIBE profiles").fetchall()}
+    known = dict(connection.execute("SELECT tag, type FROM tag_statistics").fetchall())
+    found = read_distributions(
+        connection, "profiles", {name: _field_type(kind) for name, kind in known.items() if name in present}
+    )
+    for name, distribution in found.items():
+        row = _row(name, _field_type(known[name]), distribution)
+        chosen = [column for column in row if column in columns - _FOUND_ONCE]
+        assignments = ", ".join(f"{column} = ?" for column in chosen)
+        values = [row[column] for column in chosen]
+        connection.execute(f"UPDATE tag_statistics SET {assignments} WHERE tag = ?", [*values, name])
+    tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if PLACES_TABLE.name in tables:
+        _write_places(connection, found)
+    _count_tags(connection, list(found))
+
+
+def _count_tags(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
     connection.execute(
         "UPDATE tags SET users = s.users, coverage = s.coverage, distinct_values = s.distinct_values "
         "FROM tag_statistics AS s WHERE s.tag = tags.name AND list_contains(?, s.tag)",
         [names],
     )
-    return measured
 
 
 def _write_places(connection: duckdb.DuckDBPyConnection, found: Mapping[str, Distribution]) -> None:
@@ -158,6 +185,8 @@ def measure_statistics(connection: duckdb.DuckDBPyConnection, tags: Mapping[str,
     return [_row(name, tags[name], distribution) for name, distribution in found.items()]
 
 
+# Columns that tell of the build and not of the profiles.
+_FOUND_ONCE = frozenset({"tag", "type", "psi", "compared_with", "age_hours", "breach"})
 _EMPTY: Mapping[str, Any] = {column.name: None for column in STATISTICS_TABLE.columns}
 
 

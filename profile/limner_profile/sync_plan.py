@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from limner_profile.casts import StagedField
 from limner_profile.databases import Mark, fetch, mark_of, mark_value
 from limner_profile.errors import Issue, SourceError
 from limner_profile.frames import as_arrow, table_columns, table_digest
@@ -27,7 +28,7 @@ from limner_profile.sources import (
     is_duckdb,
     source_files,
 )
-from limner_profile.staging import IN_MEMORY, StagedField, staged_fields, unreadable_as
+from limner_profile.staging import IN_MEMORY, staged_fields, unreadable_as
 from limner_profile.workspace import Workspace
 
 

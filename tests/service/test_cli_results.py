@@ -83,7 +83,7 @@ def test_one_user_in_every_format(reading_project: Project, run_main: Run, user:
     code, out, err = run_main("profile", "show", user, "--format", "json", "--dir", root, "--acts", 3, "--lang", "zh")
     assert (code, err) == (0, "")
     profile = json.loads(out)
-    assert list(profile) == ["user_id", "as_of", "profile", "acts", "since", "changes", "history"]
+    assert list(profile) == ["user_id", "ids", "as_of", "profile", "acts", "since", "changes", "history"]
     assert {tuple(value) for value in profile["profile"]} == {
         ("tag", "title", "kind", "window", "unit", "value", "percentile", "sources", "events", "valid_from")
     }

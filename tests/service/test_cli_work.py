@@ -24,7 +24,19 @@ def test_from_a_sample_to_a_saved_segment(tmp_path: Path, run_main: Run) -> None
     code, out, err = run_main("sync", "--dir", root, "--format", "json")
     assert code == 0
     assert {tuple(row) for row in json.loads(out)} == {
-        ("source", "rows", "duplicates", "rejected", "first_time", "last_time", "reused", "files", "read", "gone")
+        (
+            "source",
+            "rows",
+            "duplicates",
+            "rejected",
+            "first_time",
+            "last_time",
+            "reused",
+            "files",
+            "read",
+            "gone",
+            "erased",
+        )
     }
     assert err.startswith("✓ ingest")
 

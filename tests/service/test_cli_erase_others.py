@@ -1,0 +1,92 @@
+"""limner users erase: what it does to the rows of other people, to counts of values, and to ids that are numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+Run = Callable[..., tuple[int, str, str]]
+
+FILES = {
+    "limner.yaml": """name: t
+timezone: UTC
+sources:
+  people: {type: users, path: people.csv, user: id, attributes: [mail, inviter]}
+  acts: {type: events, path: 'acts*.csv', user: u, time: t, event: e, event_id: i, amount: price, properties: [to, note]}
+""",
+    "tags/t.yaml": """
+acts: {kind: count, event: act, window: all}
+spend: {kind: sum, event: act, of: amount, window: all}
+mail: {kind: attribute, attribute: mail}
+inviter: {kind: attribute, attribute: inviter}
+""",
+    "people.csv": "id,mail,inviter\n100000001,zoe at home,\n100000002,bert at work,100000001\n100000003,cora,5\n",
+    "acts1.csv": "u,t,e,i,price,to,note\n100000001,2025-01-01,act,100000009,4000,,\n"
+    "100000002,2025-01-02,act,100000001,2,100000001,b\n100000003,2025-01-03,act,o-100000001-1,4,6,see 100000001\n",
+}
+AGAIN = (
+    "u,t,e,i,price,to,note\n"
+    "100000002,2025-01-02,act,100000001,2,100000001,b\n100000003,2025-01-03,act,o-100000001-1,4,6,see 100000001\n"
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path, run_main: Run) -> Path:
+    """A workspace whose users have numbers for ids, which stand among numbers, texts and ids of events."""
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (tmp_path / "acts2.csv").write_text(AGAIN, encoding="utf-8")
+    assert run_main("build", "--dir", tmp_path)[0] == 0
+    assert run_main("users", "erase", "100000001", "--yes", "--dir", tmp_path)[0] == 0
+    return tmp_path
+
+
+def rows(run: Run, *arguments: object) -> Any:
+    code, out, err = run(*arguments, "--format", "json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_events_of_others_count_once_whatever_their_ids(root: Path, run_main: Run) -> None:
+    (root / "acts3.csv").write_text(AGAIN, encoding="utf-8")
+    assert run_main("build", "--dir", root)[0] == 0
+    found = rows(run_main, "sql", "select user_id, acts, spend from profiles order by 1", "--dir", root)
+    assert found == [
+        {"user_id": "100000002", "acts": 1, "spend": 2},
+        {"user_id": "100000003", "acts": 1, "spend": 4},
+    ]
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_others_name_nobody_in_texts_or_numbers(root: Path, run_main: Run, *, anew: bool) -> None:
+    if anew:
+        for file in root.glob("*.csv"):
+            file.touch()
+        assert run_main("build", "--dir", root)[0] == 0
+    with duckdb.connect() as connection:
+        query = f"SELECT u, note FROM (SELECT \"to\" AS u, note FROM '{root}/.limner/events/*.parquet')"
+        assert set(connection.execute(query).fetchall()) == {(None, "b"), (6.0, "see (erased)")}
+    found = rows(run_main, "sql", "select user_id, inviter from profiles order by 1", "--dir", root)
+    assert [row["inviter"] for row in found] == [None, 5]
+
+
+def test_the_counts_of_values_forget_too(root: Path, run_main: Run) -> None:
+    (snapshot,) = (root / ".limner" / "snapshots").glob("*.duckdb")
+    assert b"zoe" not in snapshot.read_bytes()
+    with duckdb.connect(str(snapshot), read_only=True) as connection:
+        mail = connection.execute("SELECT users, top_values FROM tag_statistics WHERE tag = 'mail'").fetchall()
+        assert mail == [(2, '[["bert at work", 1], ["cora", 1]]')]
+        assert connection.execute("SELECT max FROM tag_statistics WHERE tag = 'spend'").fetchall() == [(4.0,)]
+        assert connection.execute("SELECT max(value) FROM tag_places WHERE tag = 'spend'").fetchall() == [(4.0,)]
+        assert connection.execute("SELECT users FROM tags WHERE name = 'mail'").fetchall() == [(2,)]
+        bins = connection.execute("SELECT bins FROM tag_statistics").fetchall()
+        assert [json.loads(text) for (text,) in bins]
+    # The drift of the next build is measured against these counts.
+    assert run_main("build", "--dir", root)[0] == 0
