@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from limner.output import Format, print_rows
@@ -9,7 +11,7 @@ from limner.output import Format, print_rows
 WIDE = [{f"column_number_{n}": f"value-{n}-{row}" for n in range(46)} for row in range(30)]
 
 
-def printed(capsys: pytest.CaptureFixture[str], rows: list[dict[str, object]]) -> list[str]:
+def printed(capsys: pytest.CaptureFixture[str], rows: Sequence[Mapping[str, object]]) -> list[str]:
     print_rows(rows, Format.table)
     return capsys.readouterr().out.splitlines()
 

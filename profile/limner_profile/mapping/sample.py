@@ -160,7 +160,7 @@ def time_span(files: Sequence[Path], column: str, written: str | None) -> tuple[
     `written` is None for ISO 8601, a format of strptime, `unix` or `unix_ms`. Raises SourceError where a file cannot be read.
     """
     text = f"trim(CAST({quoted(column)} AS VARCHAR))"
-    if written in EPOCHS:
+    if written and written in EPOCHS:
         moment = f"make_timestamp(CAST(round(TRY_CAST({text} AS DOUBLE) / {EPOCHS[written]} * 1000000) AS BIGINT))"
     elif written:
         moment = f"try_strptime({text}, '{written.replace(chr(39), chr(39) * 2)}')"
