@@ -8,6 +8,7 @@ mining; pandas only inside functions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -123,6 +124,8 @@ def check_simpson(
     - reversal: the within-strata interval lies entirely on the other side of 1. Its level is raised for the number
       of tags tried (Bonferroni), since each tag is one more chance to reverse by accident;
     - vanishes: the within-strata interval reaches 1 or beyond, short of a reversal.
+
+    Where no stratum has users both inside and outside a rule, there is nothing to compare, and no finding.
 
     Definition after Simpson (1951), JRSS B 13, 238-241; Bickel, Hammel and O'Connell (1975), Science 187, 398-404.
     """
@@ -245,7 +248,12 @@ def _table(
 
 
 def _finding(crude: tuple[float, float], within: tuple[float, float], sure: tuple[float, float]) -> Finding | None:
-    """What the three intervals say; None where the crude effect is unclear, or holds within strata."""
+    """What the three intervals say; None where the crude effect is unclear, holds within strata, or cannot be seen there.
+
+    It cannot where every stratum lies wholly inside or outside the rule: such a tag says the same as the rule.
+    """
+    if not all(math.isfinite(bound) for bound in (*within, *sure)):
+        return None
     if crude[0] > 1:
         reverses, holds = sure[1] < 1, within[0] > 1
     elif crude[1] < 1:

@@ -245,11 +245,12 @@ def _read_tag(name: str, data: Any, document: Document, schema: Schema) -> tuple
 
 def _catalog_tag(name: str, read: _Read, parents: tuple[CatalogTag, ...]) -> CatalogTag:
     definition = read.definition
+    made = definition.default_title()
     return CatalogTag(
         name,
         definition.kind,
         read.type,
-        definition.title or definition.default_title(),
+        definition.title or (made if made.en else Title(en=name.replace("_", " "))),
         definition.unit or definition.default_unit(),
         definition,
         read.document.where((name,)),

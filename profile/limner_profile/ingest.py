@@ -7,6 +7,7 @@ sync_plan and workspace.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -317,12 +318,20 @@ def _check_readable(
         line, field, value, reason = con.execute(
             f"SELECT line, field, value, reason FROM read_parquet({files}) ORDER BY file, line LIMIT 1"
         ).fetchall()[0]
+        comma = (
+            reason == "bad-number"
+            and not source.decimal_comma
+            and re.fullmatch(r"[+-]?[\d.\s]*,\d+", str(value).strip())
+        )
+        remedy = (
+            "for a decimal comma, add 'decimal_comma: true' to the source" if comma else "is the column mapped right?"
+        )
         raise SourceError(
             Issue(
                 "nothing-readable",
                 where,
                 f"none of the {total:,} rows of {source.label} can be read",
-                f"line {line}: {reason}, {field} = {value!r}: is the column mapped right?",
+                f"line {line}: {reason}, {field} = {value!r}: {remedy}",
             )
         )
 

@@ -37,13 +37,17 @@ def run_query(snapshot: Snapshot, sql: str, seconds: float = 60.0) -> QueryResul
         return QueryResult(list(relation.columns), relation.fetchall())
 
 
-def write_parquet(snapshot: Snapshot, sql: str, path: Path, seconds: float = 60.0) -> int:
+def write_parquet(snapshot: Snapshot, sql: str, path: Path, seconds: float = 60.0, *, overwrite: bool = False) -> int:
     """How many rows of one SELECT were written to a Parquet file, which has its name only when it is complete.
 
-    Raises what `run_query` raises; an existing file is replaced.
+    Raises what `run_query` raises, and RefusedError where the file exists, unless `overwrite`.
     """
     import pyarrow.parquet as pq
 
+    if path.exists() and not overwrite:
+        raise RefusedError(
+            Issue("file-exists", str(path), "the file exists already", "choose another --out, or add --overwrite")
+        )
     if not path.parent.is_dir():
         raise RefusedError(
             Issue("missing-folder", str(path.parent), "the folder is not there", "make it, or choose another")
@@ -137,14 +141,12 @@ def explain_error(error: duckdb.Error, snapshot: Snapshot) -> QueryError:
     tables = [row["table_name"] for row in snapshot.rows("SELECT table_name FROM duckdb_tables()")]
     missing = re.search(r"Table with name (\S+?)!? does not exist", message)
     if missing:
-        return QueryError(
-            Issue(
-                "unknown-table",
-                "sql",
-                f"unknown table {missing[1]!r}",
-                did_you_mean(missing[1].strip("!"), tables, f"tables: {', '.join(sorted(tables))}"),
-            )
-        )
+        name, listed = missing[1].strip("!"), f"tables: {', '.join(sorted(tables))}"
+        if name.casefold() in ("events", "acted", "users") or name.casefold().startswith("users_"):
+            hint = f"a snapshot holds the values of tags, and no events or rows of sources; {listed}"
+        else:
+            hint = did_you_mean(name, tables, listed)
+        return QueryError(Issue("unknown-table", "sql", f"unknown table {missing[1]!r}", hint))
     column = re.search(r'Referenced column "([^"]+)"|does not have a column named "([^"]+)"', message)
     if column:
         name = column[1] or column[2]

@@ -201,6 +201,12 @@ class SnapshotStore:
         names = [path.stem for path in self.folder.glob("*.duckdb") if _ID.match(path.stem)]
         return sorted(names, key=lambda name: int(name[9:]))
 
+    def _not_kept(self, snapshot_id: str) -> UnknownNameError:
+        """The error for a snapshot that is not kept: it lists those that are, since all ids look alike."""
+        ids = self.ids()
+        listed = f"kept: {'…, ' if len(ids) > 8 else ''}{', '.join(ids[-8:])}" if ids else "there is no snapshot yet"
+        return UnknownNameError(Issue("unknown-snapshot", "", f"unknown snapshot {snapshot_id!r}", listed))
+
     def current_id(self) -> str | None:
         """The id that CURRENT names, or None before the first build."""
         pointer = self.folder / "CURRENT"
@@ -215,7 +221,7 @@ class SnapshotStore:
             raise UnknownNameError(Issue("no-snapshot", "", "there is no snapshot yet", "run 'limner build' first"))
         path = self.folder / f"{chosen}.duckdb"
         if not path.exists():
-            raise unknown_name("snapshot", chosen, self.ids())
+            raise self._not_kept(chosen)
         return Snapshot(chosen, path, _connect_reader(path))
 
     @contextmanager
@@ -316,7 +322,7 @@ class SnapshotStore:
                 message = f"no snapshot before {current} is kept" if current else "there is no snapshot yet"
                 raise RefusedError(Issue("no-earlier-snapshot", "", message, "see 'limner snapshots list'"))
             if target not in self.ids():
-                raise unknown_name("snapshot", target, self.ids())
+                raise self._not_kept(target)
             if target == current:
                 raise RefusedError(
                     Issue("already-current", "", f"{target} is current already", "see 'limner snapshots list'")

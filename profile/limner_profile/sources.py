@@ -276,7 +276,9 @@ def source_files(source: Source, root: Path, where: str) -> list[Path]:
     if not files:
         folder = Path(pattern).parent
         near = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        hint = did_you_mean(Path(pattern).name, near, f"paths are relative to the folder of limner.yaml ({root.name}/)")
+        hint = did_you_mean(
+            Path(pattern).name, near, f"paths are relative to the folder of limner.yaml ({root.resolve().name}/)"
+        )
         raise SourceError(Issue("missing-file", where, f"no file matches {source.path!r}", hint))
     for file in files:
         if not (is_csv(file) or is_json(file) or is_duckdb(file)) and file.suffix != ".parquet":

@@ -77,9 +77,8 @@ def print_cards(project: Project, scenario: str | None, language: str | None = N
         for name in [scenario] if scenario else list(project.scenarios):
             trained = take_model(project.workspace, name)
             why = staleness(trained, project.scenarios[name], project.catalog) if trained else "it has not been trained"
-            output.print(
-                Text(f"{name}: no insights, since {why or 'none held up'}; run 'limner scenarios train {name}'")
-            )
+            told = f"{why}; run 'limner scenarios train {name}'" if why else "no rule held up on the hold-out"
+            output.print(Text(f"{name}: no insights, since {told}"))
         return
     for card in cards:
         output.print(_panel(card, chosen))

@@ -123,8 +123,17 @@ def show(value: Any) -> str:
             return f"{number:,.0f}"
         return f"{number:,.2f}" if abs(number) >= 100 else f"{number:.4g}"
     if isinstance(value, dict | list | tuple):
-        return json.dumps(_plain(value), ensure_ascii=False)
+        return json.dumps(_whole(_plain(value)), ensure_ascii=False)
     return str(value)
+
+
+def _whole(value: Any) -> Any:
+    """The same with whole numbers as such: 169 and not 169.0, which only says how it is stored."""
+    if isinstance(value, dict):
+        return {key: _whole(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value == int(value) and abs(value) < 1e15 else value
 
 
 def _cell(value: Any) -> Any:

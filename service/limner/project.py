@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+import duckdb
+
+from limner.asked_events import unknown_events
 from limner_explain.cards import create_insight_tables, write_insights
 from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
-from limner_profile.attached import event_names
+from limner_profile.attached import attach_events
 from limner_profile.builder import check_quality, default_as_of, write_late, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
 from limner_profile.erasure import read_journal
 from limner_profile.erasure_list import read_erasures
-from limner_profile.errors import Issue, RefusedError, UserError, did_you_mean, unknown_name
+from limner_profile.errors import Issue, RefusedError, UserError, unknown_name
 from limner_profile.identity_exceptions import read_exceptions
 from limner_profile.ingest import ingest, read_ingested
 from limner_profile.manifest import Ingested
@@ -30,11 +33,10 @@ from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
 from limner_profile.sources import FRAME
 from limner_profile.statistics import write_statistics
 from limner_profile.sync_plan import SourcePlan, plan_sync
-from limner_profile.tags.base import EventTag
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience import write_audiences
-from limner_segments.scoring.dataset import build_dataset
+from limner_segments.scoring.dataset import build_dataset, data_span
 from limner_segments.scoring.experiment import Experiment, run_experiment
 from limner_segments.scoring.rating import create_score_tables, population_frame, write_evaluations, write_scores
 from limner_segments.scoring.scenario import NamedScenario, plan_cutoffs, promised_scores, read_scenarios, score_tags
@@ -165,6 +167,7 @@ def sync(project: Project, progress: Progress) -> list[Ingested]:
             step.describe(f"ingest {name}")
             step.advance()
 
+        before = [entry.source for entry in read_ingested(project.workspace)]
         ingested = ingest(project.workspace, begin)
         merges = record_merges(project.workspace, datetime.now(UTC))
     if read_journal(project.workspace):
@@ -174,6 +177,9 @@ def sync(project: Project, progress: Progress) -> list[Ingested]:
     if merges and merges.now.refused:
         which = "1 id is" if merges.now.refused == 1 else f"{merges.now.refused:,} ids are"
         progress.warn(f"identities: {which} not merged; see 'limner users merges --refused'")
+    for name in before:
+        if name not in project.workspace.config.sources:
+            progress.warn(f"{name}: no longer in limner.yaml; its rows go, too")
     for entry in ingested:
         for note in entry.notes:
             progress.warn(note)
@@ -208,21 +214,28 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
     with store.lock():
         ingested = sync(project, progress)
         moment = given or default_as_of(workspace, datetime.now(UTC))
-        for warning in unknown_events(project):
+        for warning in misspelt_events(project):
             progress.warn(warning)
         for change in changed_tags(project):
             progress.warn(f"{change.where} {change.words}".strip())
         previous = _current_path(store)
+        # What was known later is no measure of what was known earlier: such a snapshot gives no drift.
+        compared = None if _current_as_of(store, moment) > moment else previous
         with store.create(moment, workspace.timezone, workspace.settings.keep_snapshots) as writer:
             with progress.step(f"build {len(project.catalog.definitions)} tags") as step:
                 users = write_profiles(writer, workspace, project.catalog)
                 step.describe("statistics and limits")
-                breaches = check_quality(writer, project.catalog, previous, workspace)
+                breaches = check_quality(writer, project.catalog, compared, workspace)
             _tell(breaches, progress)
-            rated = _rate(project, writer, list(project.scenarios), progress, previous)
-            _tell(write_late(writer, workspace, project.catalog, previous), progress)
+            rated = _rate(project, writer, list(project.scenarios), progress, compared)
+            _tell(write_late(writer, workspace, project.catalog, compared), progress)
             with progress.step(f"materialise {len(project.segments)} audiences"):
                 sizes = write_audiences(writer, list(project.segments.values()), project.catalog, previous)
+        if previous is not None and moment != default_as_of(workspace, datetime.now(UTC)):
+            day = moment.astimezone(workspace.timezone).date()
+            progress.warn(
+                f"{writer.id}, as of {day}, is now current; back to {previous.stem}: 'limner snapshots rollback'"
+            )
         return Built(writer.id, moment, users, sizes, ingested, rated)
 
 
@@ -246,6 +259,14 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
                 step.advance()
 
             data = build_dataset(workspace, project.catalog, named, end, at_cutoff)
+        if data.end < end:
+            asked, last = (
+                moment.astimezone(workspace.timezone).date() for moment in (end, data.end - timedelta(seconds=1))
+            )
+            progress.warn(
+                f"{scenario}: the last event is of {last}, and the snapshot's as_of is {asked}; "
+                "outcomes are looked for up to the last event only"
+            )
         with progress.step(f"{scenario}: train and evaluate") as step:
             experiment = run_experiment(named, project.catalog, data, lambda text: step.describe(f"{scenario}: {text}"))
         for text in _alarm_texts(experiment):
@@ -287,20 +308,10 @@ def changed_tags(project: Project) -> list[TagChange]:
         return changes_in_use(snapshot, project.workspace, project.catalog, project.segments, project.scenarios)
 
 
-def unknown_events(project: Project) -> list[str]:
-    """A line for each tag and outcome that counts an event which no source has: mostly a misspelt name."""
-    known = event_names(project.workspace)
-    asking = {
-        f"the tag {name!r}": tag.events for name, tag in project.catalog.computed.items() if isinstance(tag, EventTag)
-    }
-    asking |= {f"the scenario {name!r}": named.scenario.outcome.events for name, named in project.scenarios.items()}
-    listed = f"known: {', '.join(sorted(known)[:8])}"
-    return [
-        f"{who} asks for events called {event!r}, and there are none; {did_you_mean(event, known, listed)}"
-        for who, events in asking.items()
-        for event in events
-        if event not in known
-    ]
+def misspelt_events(project: Project) -> list[str]:
+    """A line for each tag and outcome that counts an event which no source has; none before the first ingestion."""
+    issues = unknown_events(project.workspace, project.catalog, project.scenarios)
+    return [f"{issue.where} {issue.message}; {issue.hint}" for issue in issues]
 
 
 def _alarm_texts(experiment: Experiment) -> list[str]:
@@ -363,15 +374,26 @@ def _current_path(store: SnapshotStore) -> Path | None:
     return store.folder / f"{current}.duckdb" if current else None
 
 
+def _current_as_of(store: SnapshotStore, otherwise: datetime) -> datetime:
+    """The as_of of the current snapshot, `otherwise` where none is kept."""
+    current = store.current_id()
+    if current is None or current not in store.ids():
+        return otherwise
+    with store.open(current) as snapshot:
+        return snapshot.as_of
+
+
 def preview_cutoffs(project: Project, scenario: str) -> tuple[datetime, ...]:
     """The cutoffs that training would use, oldest first, the hold-out last; raises what `plan_cutoffs` raises."""
     named = project.scenario(scenario)
+    workspace = project.workspace
     with project.store.open() as snapshot:
-        end = snapshot.as_of
-    times = [entry.first_time for entry in read_ingested(project.workspace) if entry.first_time]
-    if not times:
+        as_of = snapshot.as_of
+    if not workspace.schema.has_events:
         raise RefusedError(
             Issue("no-events", "", "there are no events to learn from", "add a source of events to limner.yaml")
         )
-    first = datetime.fromisoformat(min(times)).replace(tzinfo=UTC)
-    return plan_cutoffs(named.scenario, first, end, project.workspace.timezone).all
+    with duckdb.connect() as connection:
+        attach_events(connection, workspace)
+        first, end = data_span(connection, as_of, workspace.timezone)
+    return plan_cutoffs(named.scenario, first, end, workspace.timezone).all

@@ -25,10 +25,10 @@ def too_early(project: Project) -> list[str]:
             if not any(is_acts(entry.type) for entry in in_use(workspace)):
                 return []
             attach_events(connection, workspace)
-            first, _ = data_span(connection)
+            as_of = default_as_of(workspace, datetime.now(UTC))
+            first, end = data_span(connection, as_of, workspace.timezone)
         except RefusedError:
             return []  # the sources have changed since, or hold no events: a build says so
-    end = default_as_of(workspace, datetime.now(UTC))
     lines = []
     for named in project.scenarios.values():
         try:

@@ -99,6 +99,15 @@ def test_a_rule_is_not_stratified_by_its_own_tags_and_findings_keep_the_order() 
     assert found[0].adjusted == pytest.approx(1 / found[1].adjusted)
 
 
+def test_a_tag_that_coincides_with_the_rule_is_no_finding() -> None:
+    """Each stratum lies wholly inside or outside: the odds ratio within strata is undefined, and not 1."""
+    rng = np.random.default_rng(4)
+    member = rng.random(4_000) < 0.4
+    outcome = rng.random(4_000) < np.where(member, 0.4, 0.1)
+    strata = make_strata(pd.DataFrame({"plan": np.where(member, "paid", "free")}))
+    assert check_simpson(["member"], [("member",)], np.column_stack([member]), outcome, strata) == ()
+
+
 def test_strata_of_every_kind_of_tag() -> None:
     frame = pd.DataFrame(
         {

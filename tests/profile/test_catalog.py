@@ -133,6 +133,19 @@ def test_a_tag_on_events_needs_a_source_of_events(lay: Lay) -> None:
     assert [(issue.code, issue.where) for issue in issues] == [("no-events", "tags/t.yaml:1:18")]
 
 
+def test_titles_made_for_tags_that_state_none(lay: Lay) -> None:
+    """A query is called by the tag's name, since its column is mostly a letter; a window of one day is the last day."""
+    query = "{kind: sql, query: 'SELECT user_id, count(*) AS s FROM events GROUP BY user_id'}"
+    texts = f"active_span: {query}\n" + "".join(
+        f"n_{window}: {{kind: count, event: read, window: {window}}}\n" for window in ("1d", "1h", "2d")
+    )
+    titles = {name: tag.title for name, tag in load_catalog(workspace_with(lay, texts)).tags.items()}
+    assert (titles["active_span"].en, titles["active_span"].of("zh")) == ("active span", "active span")
+    assert [titles[name].en.rpartition(", ")[2] for name in ("n_1d", "n_1h", "n_2d")] == [
+        "last day", "last hour", "last 2 days"
+    ]  # fmt: skip
+
+
 def test_what_a_sound_tag_becomes(lay: Lay) -> None:
     workspace = workspace_with(
         lay,

@@ -463,3 +463,25 @@ while True:
     run(root)
     kept = [path.name for folder in ("events", "rejects") for path in (root / ".limner" / folder).iterdir()]
     assert len(kept) == 2  # what the killed ones left is gone
+
+
+@pytest.mark.parametrize(
+    ("amount", "remedy"),
+    [("6,83", "for a decimal comma, add 'decimal_comma: true' to the source"), ("six", "is the column mapped right?")],
+)
+def test_numbers_with_a_decimal_comma_are_told_how_to_be_read(lay: Lay, amount: str, remedy: str) -> None:
+    text = "u;t;e;a\nx;2025-01-01;e;" + amount + "\n"
+    root = lay({"limner.yaml": config("amount: a"), "acts.csv": text})
+    with pytest.raises(SourceError) as caught:
+        run(root)
+    assert caught.value.issues[0].hint == f"line 2: bad-number, a = {amount!r}: {remedy}"
+
+
+def test_local_times_that_come_twice_or_never(lay: Lay) -> None:
+    """As docs/sources.md says: the second of the two, and an hour later than written."""
+    text = "u,t,e\ntwice,2025-10-26 02:30,e\nnever,2025-03-30 02:30,e\n"
+    root = lay({"limner.yaml": config().replace("Asia/Shanghai", "Europe/Berlin"), "acts.csv": text})
+    assert dict(rows_of(root, run(root), "user_id, time")) == {
+        "twice": datetime(2025, 10, 26, 1, 30),  # 02:30+01:00
+        "never": datetime(2025, 3, 30, 1, 30),  # 03:30+02:00
+    }

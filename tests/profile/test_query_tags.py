@@ -164,7 +164,7 @@ twice: {kind: sql, expression: above * 2}
     assert {name: tag.provable for name, tag in catalog.tags.items()} == {
         "city": False, "above": False, "last": True, "top": True, "twice": False,
     }  # fmt: skip
-    assert (catalog["city"].title.en, catalog["top"].title.en) == ("town", "big")
+    assert (catalog["city"].title.en, catalog["top"].title.en) == ("city", "top")
     columns = {
         name: {(c.source, c.field) for c in trace_tag(name, catalog, workspace).columns} for name in catalog.tags
     }
@@ -243,6 +243,7 @@ def test_a_query_that_does_not_fit_the_workspace(query: str, message: str) -> No
         ("SELECT user_id, getenv('HOME') FROM events GROUP BY user_id", "'getenv' is not allowed in a query"),
         ("SELECT user_id, mediann(amount) FROM events GROUP BY user_id", "did you mean 'median'?"),
         ("SELECT user_id, any_value(amount) FROM events GROUP BY user_id", "not allowed in a query"),
+        ("SELECT user_id, max(strftime(time, '%H')) FROM events GROUP BY user_id", "'strftime' is not allowed in a query"),
         ("SELECT user_id, repeat('x', 2000000000) FROM events GROUP BY user_id", "not allowed in a query"),
         ("SELECT user_id, max(amount) FROM events GROUP BY user_id LIMIT 3", "'limit' is not allowed in a query"),
         ("SELECT user_id, (SELECT amount FROM events) FROM events GROUP BY user_id", "a query as a value is not allowed"),

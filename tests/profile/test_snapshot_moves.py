@@ -66,7 +66,7 @@ def test_nothing_to_go_back_to(store: SnapshotStore) -> None:
         store.rollback()
     with pytest.raises(RefusedError, match="is current already"):
         store.rollback(first)
-    with pytest.raises(UnknownNameError, match="did you mean"):
+    with pytest.raises(UnknownNameError, match="kept: 20250301-0001"):
         store.rollback("20250301-0002")
     assert store.current_id() == first
 

@@ -232,7 +232,9 @@ def found_in(lay: Lay, tags: str) -> tuple[list[str], list[Issue]]:
         ("n: {kind: first, event: order, of: gnre}\n", "unknown-property", "tags/t.yaml:3:32",
          "no event has a property 'gnre'", "did you mean 'genre'?"),
         ("n: {kind: mean, event: order, of: genre}\n", "wrong-type", "tags/t.yaml:3:31",
-         "'genre' is a category, not a number", None),
+         "'genre' is a category, not a number",
+         "name another property, or map it as 'genre: {column: …, type: number}' in limner.yaml: what is no number is then rejected, "
+         "and numbers such as 1,5 need 'decimal_comma: true'"),
         ("n: {kind: imported, path: givn.csv, type: number}\n", "missing-file", "tags/t.yaml:3:21",
          "there is no file 'givn.csv'", "did you mean 'given.csv'?"),
         ("n: {kind: imported, path: given.csv, column: valeu, type: number}\n", "unknown-column", "tags/t.yaml:3:38",

@@ -218,3 +218,11 @@ def test_field_type(duckdb_type: str, kind: str) -> None:
 
 def test_source_errors_are_errors_of_the_user() -> None:
     assert issubclass(SourceError, UserError)
+
+
+def test_a_missing_file_tells_the_folder_by_its_name_from_inside_it(lay: Lay, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = lay({**FILES, "limner.yaml": GOOD.replace("path: acts.csv", "path: zzz.csv")})
+    monkeypatch.chdir(root)
+    with pytest.raises(SourceError) as caught:
+        source_files(open_workspace(Path()).config.sources["acts"], Path(), "")
+    assert caught.value.issues[0].hint == f"paths are relative to the folder of limner.yaml ({root.name}/)"

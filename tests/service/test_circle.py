@@ -11,6 +11,7 @@ from limner_explain.cards import read_cards, save_insight
 from limner_profile.errors import RefusedError, UserError
 from limner_profile.snapshots import Snapshot
 from limner_segments.audience import measure_audience
+from limner_segments.scoring.dataset import ScenarioData
 from limner_segments.scoring.shelf import staleness, take_model
 
 LIKELY = (
@@ -139,6 +140,37 @@ def test_a_bad_as_of_is_told_before_any_work(tmp_path: Path) -> None:
         build(open_project(tmp_path), "soon", Silent())
     assert caught.value.code == "bad-time"
     assert not (tmp_path / ".limner" / "events").exists()
+
+
+def test_training_says_when_the_data_end_before_as_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the cutoffs are those of the day on which the data end, in training and in the preview alike."""
+    import limner.project
+    from segments.small import make_workspace
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(named: object, catalog: object, data: ScenarioData, tell: object) -> None:
+        assert data.schedule.all == preview_cutoffs(project, "lapse")
+        raise StoppedError(data.end.isoformat())
+
+    days = [f"2025-0{month}-{day:02}" for month in (1, 2, 3) for day in range(1, 29)]
+    acts = "user_id,time,event,received,amount,product\n" + "".join(
+        f"u{at % 2 + 1},{day} 10:00,visit,{day} 10:00,1,pen\n" for at, day in enumerate(days)
+    )
+    scenario = "lapse: {title: lapse, population: visits_30d >= 0, label_window: 7d, outcome: "
+    scenario += "{kind: did_not, event: visit, title: lapse}}\n"
+    make_workspace(tmp_path, acts=acts, scenarios=scenario)
+    project = open_project(tmp_path)
+    build(project, "2025-04-20", Silent())
+    progress = Silent()
+    monkeypatch.setattr(limner.project, "run_experiment", stop)
+    with pytest.raises(StoppedError, match="2025-03-28T23:00:00"):
+        train(project, "lapse", progress)
+    assert progress.warnings == [
+        "lapse: the last event is of 2025-03-28, and the snapshot's as_of is 2025-04-20; "
+        "outcomes are looked for up to the last event only"
+    ]
 
 
 def test_cutoffs_can_be_seen_before_training(reading_project: Project) -> None:

@@ -129,3 +129,25 @@ def test_a_definition_that_this_version_cannot_read_is_compared_by_its_hash(shop
     assert (code, "can no longer be read" in issue["message"]) == (1, True)
     (shop / ".limner" / "snapshots" / "20250203-0001.duckdb").unlink()
     assert check(run_main, shop, DERIVED.replace("visits_30d > 3", "visits_30d > 2"))[0] == 0
+
+
+def test_check_and_build_name_the_place_of_an_event_that_no_source_has(tmp_path: Path, run_main: Run) -> None:
+    misspelt = (
+        "typo: {kind: count, event: vist}\n"
+        "several:\n  kind: count\n  event: [visit, visitt]\n"
+        "asked:\n  kind: sql\n  query: >-\n    SELECT user_id, count(*) AS n FROM events AS e\n"
+        "    WHERE e.event = 'vsit' OR event IN ('visit', 'order') GROUP BY user_id\n"
+    )
+    make_workspace(tmp_path, tags=TAGS + misspelt, scenarios=SCENARIO.replace("event: visit", "event: wisit"))
+    assert run_main("check", "--dir", tmp_path)[2] == ""  # nobody knows yet which events there are
+    built = run_main("build", "--dir", tmp_path, "--as-of", "2025-02-03")[2]
+    code, out, err = run_main("check", "--dir", tmp_path)
+    assert (code, "no issues" in out) == (0, True)
+    assert [line for line in err.splitlines() if "visit'?" in line] == [
+        "tags/tags.yaml:7:21 the tag 'typo' asks for events called 'vist', and there are none; did you mean 'visit'?",
+        "tags/tags.yaml:10:18 the tag 'several' asks for events called 'visitt', and there are none; did you mean 'visit'?",
+        "tags/tags.yaml:13:3 the tag 'asked' asks for events called 'vsit', and there are none; did you mean 'visit'?",
+        "scenarios/some.yaml:5:24 the scenario 'back' asks for events called 'wisit', and there are none; did you mean 'visit'?",
+    ]
+    assert "'order'" in err
+    assert all(line in built for line in err.splitlines())

@@ -201,3 +201,23 @@ def test_the_version_and_the_help(run_main: Run) -> None:
     nouns += ["scenarios", "insights"]
     assert all(noun in out for noun in nouns)
     assert run_main("segments", "size", "--no-such-option")[0] == 2
+
+
+def test_a_trained_scenario_without_a_card_is_not_sent_back_to_training(
+    reading_project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import limner.cards
+
+    monkeypatch.setattr(limner.cards, "read_cards", lambda snapshot, scenario: [])
+    limner.cards.print_cards(reading_project, None)
+    told = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert "churn: no insights, since no rule held up on the hold-out" in told
+    assert "sharing: no insights, since it has not been trained; run 'limner scenarios train sharing'" in told
+
+
+def test_whole_numbers_of_an_act_have_no_decimals() -> None:
+    from limner.output import show
+
+    assert show({"amount": 169.0, "rate": 0.5, "of": [2.0, True, None, "3.0"]}) == (
+        '{"amount": 169, "rate": 0.5, "of": [2, true, null, "3.0"]}'
+    )

@@ -116,3 +116,20 @@ def test_a_profile_says_where_its_values_come_from_and_what_changed(shop: Path, 
     code, out, _ = run_main("profile", "show", "u2", "--dir", shop)
     assert (code, "changed since 20250203-0001" in out) == (0, True)
     assert run_main("profile", "show", "u2", "--since", "20250305-0009", "--dir", shop)[0] == 1
+
+
+def test_a_build_as_of_the_past_says_that_it_is_current_and_gives_no_drift(shop: Path, run_main: Run) -> None:
+    """What was known later is no measure of what was known earlier; the drift against the first build is kept."""
+    psi = "select count(psi) n, min(compared_with) parent from tag_statistics"
+    ask = ("sql", psi, "--dir", shop, "--format", "json")
+    (before,) = json.loads(run_main(*ask)[1])
+    assert (before["n"] > 0, before["parent"]) == (True, "20250203-0001")
+    code, _, err = run_main("build", "--dir", shop, "--as-of", "2025-02-20")
+    assert code == 0
+    told = "20250220-0003, as of 2025-02-20, is now current; back to 20250305-0002: 'limner snapshots rollback'"
+    assert told in err
+    assert json.loads(run_main(*ask)[1]) == [{"n": 0, "parent": None}]
+    assert json.loads(run_main("snapshots", "rollback", "--dir", shop, "--format", "json")[1])["current"] == (
+        "20250305-0002"
+    )
+    assert "now current" not in run_main("build", "--dir", shop)[2]  # as of the end of the data, as always

@@ -27,12 +27,14 @@ def test_a_failed_query_leaves_the_file_of_before(reading_project: Project, run_
     root, file = reading_project.workspace.root, tmp_path / "out.parquet"
     file.write_bytes(b"of before")
     for query, code in (("select nothing from profiles", "unknown-column"), ("drop table profiles", "not-read-only")):
-        ended, _, err = run_main("sql", query, "--dir", root, "--format", "parquet", "--out", file)
+        ended, _, err = run_main("sql", query, "--dir", root, "--format", "parquet", "--out", file, "--overwrite")
         assert (ended, f"[{code}]" in err) == (1, True)
     slow = "select count(*) from profiles a, profiles b, profiles c"
     assert (
         "[query-timeout]"
-        in run_main("sql", slow, "--dir", root, "--format", "parquet", "--out", file, "--timeout", 0.2)[2]
+        in run_main("sql", slow, "--dir", root, "--format", "parquet", "--out", file, "--timeout", 0.2, "--overwrite")[
+            2
+        ]
     )
     assert file.read_bytes() == b"of before"
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
@@ -56,3 +58,16 @@ def test_the_plan(reading_project: Project, run_main: Run) -> None:
     code, _, err = run_main("sql", "drop table profiles", "--explain", "--dir", root)
     assert (code, "[not-read-only]" in err) == (1, True)
     assert "[unknown-column]" in run_main("sql", "select nothing from profiles", "--explain", "--dir", root)[2]
+
+
+def test_a_file_that_exists_is_replaced_on_request_only(
+    reading_project: Project, run_main: Run, tmp_path: Path
+) -> None:
+    root, file = reading_project.workspace.root, tmp_path / "out.parquet"
+    file.write_bytes(b"of before")
+    asked = ("sql", "select 1 as one", "--dir", root, "--format", "parquet", "--out", file)
+    code, _, err = run_main(*asked)
+    assert (code, "[file-exists]" in err, "add --overwrite" in err) == (1, True, True)
+    assert file.read_bytes() == b"of before"
+    assert run_main(*asked, "--overwrite")[0] == 0
+    assert file.read_bytes().startswith(b"PAR1")

@@ -52,3 +52,14 @@ def test_a_dry_run_names_the_columns_at_fault(tmp_path: Path, run_main: Run) -> 
     assert "[retyped-column]" in err
     assert "[unknown-column]" in err
     assert run_main("sync", "--dir", tmp_path)[0] == 1
+
+
+def test_a_source_that_is_taken_out_goes_with_a_word(tmp_path: Path, run_main: Run) -> None:
+    more = CONFIG + "  orders: {type: orders, path: o.csv, user: u, time: t, amount: m}\n"
+    (tmp_path / "limner.yaml").write_text(more, encoding="utf-8")
+    (tmp_path / "a1.csv").write_text("u,t,e,p\na,2025-01-01,x,1\n", encoding="utf-8")
+    (tmp_path / "o.csv").write_text("u,t,m\na,2025-01-01,3\n", encoding="utf-8")
+    assert run_main("sync", "--dir", tmp_path)[:1] == (0,)
+    (tmp_path / "limner.yaml").write_text(CONFIG, encoding="utf-8")
+    assert "! orders: no longer in limner.yaml; its rows go, too" in run_main("sync", "--dir", tmp_path)[2]
+    assert "no longer" not in run_main("sync", "--dir", tmp_path)[2]

@@ -84,7 +84,7 @@ class Tag(Definition):
         return "number"
 
     def default_title(self) -> Title:
-        """A title in words for a tag that states none."""
+        """A title in words for a tag that states none; empty where nothing says more than the tag's name."""
         raise NotImplementedError
 
     def default_unit(self) -> Title | None:
@@ -111,6 +111,10 @@ class Tag(Definition):
     def data_events(self) -> tuple[str, ...] | None:
         """The names of the events that tell how old its data is, none of them for any event; None where events do not tell."""
         return None
+
+    def asked_events(self) -> list[tuple[Location, str]]:
+        """The names of events that it asks for, each with the place it stands in."""
+        return []
 
     def check(self, schema: Schema) -> list[tuple[str, Issue]]:
         """What is wrong with the references to sources, each with the field it stands in."""
@@ -150,6 +154,13 @@ def check_reference(
     return []
 
 
+def events_with_places(event: str | tuple[str, ...], *above: str) -> list[tuple[Location, str]]:
+    """The names of a field `event`, each with the place it stands in, below the fields `above`."""
+    if isinstance(event, str):
+        return [((*above, "event"), event)]
+    return [((*above, "event", at), name) for at, name in enumerate(event)]
+
+
 class EventTag(Tag):
     """What kinds that look at events share: which events, which of them, and since when."""
 
@@ -165,6 +176,10 @@ class EventTag(Tag):
     def data_events(self) -> tuple[str, ...]:
         """The event names."""
         return self.events
+
+    def asked_events(self) -> list[tuple[Location, str]]:
+        """The event names, each with its place."""
+        return events_with_places(self.event)
 
     def check(self, schema: Schema) -> list[tuple[str, Issue]]:
         """An issue for each unknown event field in the filter."""
@@ -186,6 +201,13 @@ class EventTag(Tag):
             hint = did_you_mean(value, schema.event_fields, f"known: {', '.join(schema.event_fields)}")
             return [(field_name, Issue("unknown-property", "", f"no event has a property {value!r}", hint))]
         if expected and schema.event_fields[value] != expected:
+            remedy = "name another property"
+            if expected == "number":
+                # One odd value among numbers, such as 1,5, and the whole column is text.
+                remedy += (
+                    f", or map it as '{value}: {{column: …, type: number}}' in limner.yaml: what is no number is then rejected, "
+                    "and numbers such as 1,5 need 'decimal_comma: true'"
+                )
             return [
                 (
                     field_name,
@@ -193,7 +215,7 @@ class EventTag(Tag):
                         "wrong-type",
                         "",
                         f"{value!r} is a {schema.event_fields[value]}, not a {expected}",
-                        "name another property",
+                        remedy,
                     ),
                 )
             ]
@@ -212,4 +234,5 @@ class EventTag(Tag):
         amount, unit = self.window[:-1], self.window[-1]
         if language == "zh":
             return f"近{amount}{'天' if unit == 'd' else '小时'}{names}"
-        return f"{names}, last {amount} {'days' if unit == 'd' else 'hours'}"
+        word = "day" if unit == "d" else "hour"
+        return f"{names}, last {word}" if int(amount) == 1 else f"{names}, last {amount} {word}s"

@@ -6,6 +6,7 @@ allowed, and embedded as a tree: no text of it reaches the engine. Imports tags.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated
 
@@ -113,7 +114,7 @@ def _check_node(node: exp.Expr) -> None:
     elif isinstance(node, exp.Anonymous):
         raise _refused(node, f"the function {node.name!r} is not allowed in a query", _near(node.name))
     elif type(node) not in _NODES and type(node) not in FUNCTIONS:
-        word = node.sql_name().lower() if isinstance(node, exp.Func) else type(node).__name__.lower()
+        word = _written(node) if isinstance(node, exp.Func) else type(node).__name__.lower()
         raise _refused(node, f"{word!r} is not allowed in a query", _near(word))
     if isinstance(node, exp.Alias | exp.TableAlias | exp.CTE) and node.alias_or_name.casefold() in (AS_OF, AS_OF_DAY):
         raise _refused(node, f"{node.alias_or_name!r} is the instant of the build", "give it another name")
@@ -178,6 +179,20 @@ def relations_of(tree: exp.Expr) -> dict[str, exp.Table]:
         if table.name.casefold() not in parts:
             found.setdefault(table.name.casefold(), table)
     return found
+
+
+def events_compared(tree: exp.Select) -> list[str]:
+    """The texts that a query compares the column `event` of events with, by `=` or IN, in the order in which they occur."""
+    if "events" not in relations_of(tree) or any(
+        alias.alias.casefold() == "event" for alias in tree.find_all(exp.Alias)
+    ):
+        return []
+    found: list[str] = []
+    for node in tree.find_all(exp.EQ, exp.In, bfs=False):
+        sides = [node.this, *(node.expressions if isinstance(node, exp.In) else [node.expression])]
+        if any(isinstance(side, exp.Column) and side.name.casefold() == "event" for side in sides):
+            found += [side.name for side in sides if isinstance(side, exp.Literal) and side.is_string]
+    return list(dict.fromkeys(found))
 
 
 def relation_columns(schema: Schema) -> dict[str, dict[str, FieldType]]:
@@ -308,6 +323,12 @@ def _tried(columns: Mapping[str, FieldType], row: int) -> exp.Select:
         for name, kind in columns.items()
     ]
     return exp.select(*values)
+
+
+def _written(node: exp.Func) -> str:
+    """The name of a function as DuckDB writes it, and not as the parser calls it: strftime, not time_to_str."""
+    call = re.match(r"(\w+)\(", node.sql(dialect="duckdb"))
+    return call[1].lower() if call else node.sql_name().lower()
 
 
 def _near(word: str) -> str:

@@ -26,6 +26,7 @@ from limner_profile.tags.query import (
     Query,
     bind_query,
     check_names,
+    events_compared,
     parse_query,
     relations_of,
     try_query,
@@ -183,6 +184,10 @@ class Sql(Tag):
         """Any event, for a query over events only."""
         return () if self.select is not None and set(relations_of(self.select)) == {"events"} else None
 
+    def asked_events(self) -> list[tuple[Location, str]]:
+        """What a query compares the column `event` with."""
+        return [(("query",), name) for name in events_compared(self.select)] if self.select is not None else []
+
     def references(self) -> tuple[str, ...]:
         """The columns of the expression, in the order in which they occur; a query refers to no tags."""
         columns = [node.name for node in self.tree.find_all(exp.Column, bfs=False)]
@@ -224,11 +229,8 @@ class Sql(Tag):
         return self.type
 
     def default_title(self) -> Title:
-        """The expression itself, or what the query calls its value."""
-        if self.select is None:
-            return Title(en=self.expression or "")
-        (value,) = [name for name in self.select.named_selects if name.casefold() != "user_id"] or [""]
-        return Title(en=value.replace("_", " ") or "value of a query")
+        """The expression itself; empty for a query, whose column is often called by a letter."""
+        return Title(en=self.expression or "")
 
     def check(self, schema: Schema) -> list[tuple[str, Issue]]:
         """What is wrong with the names of a query, and one where it gives no value of the stated type."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 from sqlglot import exp
@@ -61,22 +62,31 @@ class Dataset:
 
 @dataclass(frozen=True)
 class ScenarioData:
-    """What a scenario is trained on and judged by; the hold-out lies later in time than every training outcome."""
+    """What a scenario is trained on and judged by; the hold-out lies later in time than every training outcome.
+
+    `end` is the instant at which the newest label window ends: as_of, or earlier where the data end earlier.
+    """
 
     schedule: Schedule
+    end: datetime
     tags: tuple[str, ...]
     training: Dataset
     holdout: Dataset
 
 
-def data_span(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime]:
-    """The UTC instants of the first and last event; raises RefusedError where there is none."""
-    first, last = connection.execute("SELECT min(time), max(time) FROM events").fetchall()[0]
+def data_span(connection: duckdb.DuckDBPyConnection, as_of: datetime, timezone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The UTC instants of the first event before `as_of` and of where the data end, which is never after `as_of`.
+
+    They end at the local midnight after the last event before `as_of`: of a later day nobody knows what happened, and an
+    outcome must not be looked for in it. Raises RefusedError where there is no event.
+    """
+    before = exp.LT(this=exp.column("time"), expression=instant(as_of)).sql(dialect="duckdb")
+    first, last = connection.execute(f"SELECT min(time), max(time) FROM events WHERE {before}").fetchall()[0]
     if first is None:
         raise RefusedError(
             Issue("no-events", "", "there are no events to learn from", "add a source of events to limner.yaml")
         )
-    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)
+    return first.replace(tzinfo=UTC), min(as_of, add_days(last.replace(tzinfo=UTC), 1, timezone))
 
 
 def build_dataset(
@@ -86,14 +96,13 @@ def build_dataset(
     end: datetime,
     on_cutoff: Callable[[datetime], None] = lambda cutoff: None,
 ) -> ScenarioData:
-    """The training and hold-out rows of a scenario, from the ingested events up to `end`."""
-
+    """The training and hold-out rows of a scenario, from the ingested events up to `end`, or to where they end before."""
     tags = allowed_tags(named.scenario, catalog)
     with duckdb.connect() as connection:
         connection.execute("SET threads = 2")
         attach_sources(connection, workspace)
         attach_files(connection, workspace, catalog)
-        first, _ = data_span(connection)
+        first, end = data_span(connection, end, workspace.timezone)
         schedule = plan_cutoffs(named.scenario, first, end, workspace.timezone)
         frames: list[pd.DataFrame] = []
         for index, cutoff in enumerate(schedule.all):
@@ -114,7 +123,7 @@ def build_dataset(
                     "widen 'population', or use fewer cutoffs",
                 )
             )
-    return ScenarioData(schedule, tags, _dataset(frames[:-1], tags), _dataset(frames[-1:], tags))
+    return ScenarioData(schedule, end, tags, _dataset(frames[:-1], tags), _dataset(frames[-1:], tags))
 
 
 def _dataset(frames: Sequence[pd.DataFrame], tags: Sequence[str]) -> Dataset:

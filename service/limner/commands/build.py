@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 
 def check(directory: Dir = Path("."), style: Style = "table") -> None:
-    """Check every definition of the workspace, that the sources have what they name, and that no tag in use changed unsaid."""
+    """Check every definition of the workspace, that the sources have what they name, and that no tag in use changed unsaid.
+
+    Warns of tags and outcomes that count an event which the last ingestion did not find, and of scenarios that its data are too
+    short for.
+    """
     from limner.output import print_error, print_rows
-    from limner.project import changed_tags, read_project
+    from limner.project import changed_tags, misspelt_events, read_project
     from limner.training_span import too_early
     from limner_profile.errors import UserError
 
@@ -28,6 +32,8 @@ def check(directory: Dir = Path("."), style: Style = "table") -> None:
             typer.echo(f"{change.where} {change.words}", err=True)
         elif change.after is not None or not broken:  # a tag that is at fault is not gone
             issues.append(change.issue)
+    for line in misspelt_events(project) if project else ():
+        typer.echo(line, err=True)
     if chosen.value != "table":
         rows = [
             {"code": issue.code, "where": issue.where, "message": issue.message, "hint": issue.hint} for issue in issues
@@ -106,11 +112,18 @@ def _say_plan(directory: Path, style: Format) -> None:
 def build(
     directory: Dir = Path("."),
     as_of: Annotated[
-        str | None, typer.Option("--as-of", help="The instant of knowledge, exclusive: 2025-12-31, local.")
+        str | None,
+        typer.Option(
+            "--as-of",
+            help="The instant of knowledge, exclusive: 2025-12-31, local; by default the midnight after the last event.",
+        ),
     ] = None,
     style: Style = "table",
 ) -> None:
-    """Build a snapshot: tags, scores of trained scenarios, audiences."""
+    """Build a snapshot: tags, scores of trained scenarios, audiences.
+
+    It becomes the current one, with a past or future --as-of too: 'limner snapshots rollback' goes back to the one before.
+    """
     from limner import project as work
     from limner.output import print_object
     from limner.progress import TerminalProgress

@@ -29,18 +29,17 @@ def opened(directory: Path) -> Project:
     return open_project(directory)
 
 
-def style_of(text: str):  # type: ignore[no-untyped-def]  # the enum's module is imported late
-    """The Format called `text`; raises UserError for another word."""
+def style_of(text: str, also: str = ""):  # type: ignore[no-untyped-def]  # the enum's module is imported late
+    """The Format called `text`; raises UserError for another word, and names the format that the command has `also`."""
     from limner.output import Format
     from limner_profile.errors import Issue, UserError, did_you_mean
 
     try:
         return Format(text)
     except ValueError:
-        words = [style.value for style in Format]
-        raise UserError(
-            Issue("bad-value", "--format", f"unknown format {text!r}", did_you_mean(text, words, "table, json or csv"))
-        ) from None
+        words = [*(style.value for style in Format), *([also] if also else [])]
+        hint = did_you_mean(text, words, f"{', '.join(words[:-1])} or {words[-1]}")
+        raise UserError(Issue("bad-value", "--format", f"unknown format {text!r}", hint)) from None
 
 
 def segment_of(project: Project, name: str | None, where: str | None) -> NamedSegment:

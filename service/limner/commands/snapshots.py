@@ -137,16 +137,19 @@ def prune(
     directory: Dir = Path("."),
     keep: Annotated[
         int | None,
-        typer.Option("--keep", min=1, help="How many of the newest to keep.", show_default="keep_snapshots"),
+        typer.Option("--keep", help="How many of the newest to keep, at least 1.", show_default="keep_snapshots"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     style: Style = "table",
 ) -> None:
     """Remove old snapshots; the current one always stays."""
     from limner.output import print_object
+    from limner_profile.errors import Issue, UserError
     from limner_profile.workspace import open_workspace
 
     chosen = style_of(style)
+    if keep is not None and keep < 1:
+        raise UserError(Issue("bad-value", "--keep", f"{keep} is no number of snapshots to keep", "1 or more"))
     store, settings = _store(directory), open_workspace(directory).settings
     removed = store.prune(keep or settings.keep_snapshots, dry_run=dry_run)
     kept = [name for name in store.ids() if name not in removed]

@@ -21,6 +21,7 @@ def sql(
     out: Annotated[
         Path | None, typer.Option("--out", help="The file that --format parquet writes.", show_default=False)
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print DuckDB's plan instead of the result.")] = False,
     seconds: Annotated[float, typer.Option("--timeout", min=0, help="Stop the query after so many seconds.")] = 60.0,
 ) -> None:
@@ -31,6 +32,7 @@ def sql(
     from limner_profile.snapshots import SnapshotStore
     from limner_profile.workspace import open_workspace
 
+    chosen = style_of("table" if style == "parquet" else style, also="parquet")
     if (style == "parquet") != (out is not None):
         raise UserError(
             Issue(
@@ -40,13 +42,12 @@ def sql(
                 "limner sql … --format parquet --out f.parquet",
             )
         )
-    chosen = style_of("table" if style == "parquet" else style)
     with SnapshotStore(open_workspace(directory).state).open(snapshot) as opened:
         if explain:
             typer.echo(explain_query(opened, query))
             return
         if out is not None:
-            rows = write_parquet(opened, query, out, seconds)
+            rows = write_parquet(opened, query, out, seconds, overwrite=overwrite)
             typer.echo(f"{rows:,} rows written to {out}", err=True)
             return
         result = run_query(opened, query, seconds)

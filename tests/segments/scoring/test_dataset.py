@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -47,13 +47,15 @@ def make_acts() -> pd.DataFrame:
     )
 
 
-def dataset_of(root: Path, acts: pd.DataFrame, scenario: str = SCENARIO, tags: str = TAGS) -> ScenarioData:
+def dataset_of(
+    root: Path, acts: pd.DataFrame, scenario: str = SCENARIO, tags: str = TAGS, end: datetime = END
+) -> ScenarioData:
     people = "user_id,since,city\n" + "".join(f"u{number},2025-01-01,c{number % 3}\n" for number in range(90))
     workspace = make_workspace(root, scenarios=scenario, tags=tags, acts=acts.to_csv(index=False), people=people)
     ingest(workspace)
     catalog = load_catalog(workspace)
     (named,) = load_scenarios(workspace, catalog).values()
-    return build_dataset(workspace, catalog, named, END)
+    return build_dataset(workspace, catalog, named, end)
 
 
 def rows_at(data: ScenarioData, index: int) -> pd.DataFrame:
@@ -153,6 +155,21 @@ def test_the_shape_of_a_dataset(data: ScenarioData, tmp_path: Path, acts: pd.Dat
     assert data.training.frame["visits_30d"].dtype == np.float64
     again = dataset_of(tmp_path, acts)
     assert again.training.digest == data.training.digest != data.holdout.digest
+
+
+def test_no_outcome_is_looked_for_after_the_last_event(tmp_path: Path, acts: pd.DataFrame) -> None:
+    """An as_of in days without data gives the cutoffs, and the outcomes, of the day on which the data end."""
+    last = acts["time"].max()
+    stray = acts.iloc[[0]].assign(time=pd.Timestamp("2031-01-01"), received=pd.Timestamp("2031-01-01"))
+    ended = (last.normalize() + pd.Timedelta(days=1)).tz_localize("Europe/Berlin").tz_convert(UTC).to_pydatetime()
+    exact = dataset_of(tmp_path / "exact", acts, end=ended)
+    late = dataset_of(tmp_path / "late", pd.concat([acts, stray]), end=ended + timedelta(days=25))
+    assert late.schedule == exact.schedule
+    assert (exact.end, late.end) == (ended, ended)
+    assert late.holdout.outcome.mean() == exact.holdout.outcome.mean() > 0
+    # In the middle of a day that has events, as_of itself is the end.
+    early = datetime(2025, 4, 20, 12, tzinfo=UTC)
+    assert dataset_of(tmp_path / "early", acts, end=early).end == early
 
 
 def test_an_empty_population_is_refused_with_its_day(tmp_path: Path, acts: pd.DataFrame) -> None:

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from sqlglot import exp
 
-from limner_profile.definitions import Definition, Title
+from limner_profile.definitions import Definition, Location, Title
 from limner_profile.errors import Issue
 from limner_profile.predicates.where import Where
 from limner_profile.registry import Registry
-from limner_profile.tags.base import Example
+from limner_profile.tags.base import Example, events_with_places
 from limner_profile.tags.expressions import event_column, instant
 from limner_profile.workspace import Schema
 
@@ -35,6 +35,10 @@ class Outcome(Definition):
     def events(self) -> tuple[str, ...]:
         """The event names."""
         return (self.event,) if isinstance(self.event, str) else self.event
+
+    def asked_events(self) -> list[tuple[Location, str]]:
+        """The event names, each with its place in the scenario."""
+        return events_with_places(self.event, "outcome")
 
     def acts_query(self, start: datetime, end: datetime) -> exp.Select:
         """The query for `user_id` and `acts`, the number of such events in `[start, end)`, for users who have any."""
