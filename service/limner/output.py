@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -12,11 +13,16 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from limner_profile.errors import UserError
+
+_PIPED = 160
+# A column is not squeezed below the first width; of a row that is turned on its side, texts are folded at the second.
+_READABLE, _SIDE = 12, 30
 
 
 class Format(StrEnum):
@@ -41,15 +47,49 @@ def print_rows(
     else:
         if title:
             console().print(Text(title, style="italic"))
+        output = console()
+        shown = [[show(row[name]) for name in names] for row in rows]
+        if rows and not _fits(names, shown, output.width):
+            _print_on_its_side(names, shown, output)
+            return
         table = Table(header_style="bold", box=None, pad_edge=False)
         for name in names:
             numeric = any(isinstance(row[name], int | float) and not isinstance(row[name], bool) for row in rows)
             table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(show(row[name])) for name in names))
-        console().print(table)
+        for cells in shown:
+            table.add_row(*(Text(cell) for cell in cells))
+        output.print(table)
         if not rows:
             console().print("(no rows)")
+
+
+def _fits(names: Sequence[str], shown: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether every column can have the width that it is readable in; longer texts are folded."""
+    wanted = (max(cell_len(text) for text in (name, *cells)) for name, *cells in zip(names, *shown, strict=True))
+    return sum(min(_READABLE, each) + 2 for each in wanted) - 2 <= width
+
+
+def _print_on_its_side(names: Sequence[str], shown: Sequence[Sequence[str]], output: Console) -> None:
+    """Print a line a column, and beside each other as many rows as fit, under their numbers."""
+    head = max(cell_len(name) for name in names) + 2
+    start = 0
+    while start < len(shown):
+        end, used = start, head
+        while end < len(shown):
+            used += min(_SIDE, max(cell_len(text) for text in (str(end + 1), *shown[end]))) + 2
+            if end > start and used - 2 > output.width:
+                break
+            end += 1
+        table = Table(header_style="bold", box=None, pad_edge=False)
+        table.add_column(style="dim", overflow="fold")
+        for number in range(start, end):
+            table.add_column(str(number + 1), overflow="fold")
+        for name, *cells in zip(names, *shown[start:end], strict=True):
+            table.add_row(Text(name), *(Text(cell) for cell in cells))
+        if start:
+            output.print()
+        output.print(table)
+        start = end
 
 
 def print_object(content: Mapping[str, Any], style: Format) -> None:
@@ -123,8 +163,10 @@ def _plain(value: Any) -> Any:
 
 
 def console() -> Console:
-    """The console for results. Piped output is not wrapped at 80 columns."""
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    """The console for results. Piped output is as wide as the variable COLUMNS says, and not wrapped at 80 columns without it."""
+    stated = os.environ.get("COLUMNS", "")
+    piped = int(stated) if stated.isdecimal() and int(stated) > 0 else _PIPED
+    return Console(width=None if sys.stdout.isatty() else piped, highlight=False)
 
 
 def print_error(error: UserError) -> None:

@@ -353,3 +353,56 @@ def test_any_table_gives_a_proposal_and_a_whole_one_a_source(data: st.DataObject
     assert len({field.name for field in found.fields}) == len(found.fields)
     if not found.missing:
         as_source(found)
+
+
+DEVICE = (lambda n: f"d{n:04}", lambda n: 10000 + n % 150)
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "expected"),
+    [
+        ("device_accounts.csv", table("device_id,account_id", *DEVICE), {"user": "account_id", "other": "device_id"}),
+        ("ids.csv", table("device;account", *DEVICE), {"user": "account", "other": "device"}),
+        ("手机.csv", table("手机号,会员编号", lambda n: 13800000000 + n, lambda n: f"M{n % 170}"),
+         {"user": "会员编号", "other": "手机号"}),
+        ("links.csv", table("id,user_id,other_id,kind,seen_at,removed", lambda n: n, lambda n: f"u{n % 90}",
+         lambda n: f"x{n}", lambda n: ("phone", "device")[n % 2], when("%d.%m.%Y %H:%M"), lambda n: ("true", "false")[n % 2]),
+         {"user": "user_id", "other": "other_id", "kind": "kind", "time": "seen_at", "removed": "removed"}),
+        ("links.csv", table("device_id,account_id,id_kind,unlinked_at", *DEVICE, lambda n: "account", when("%Y-%m-%d")),
+         {"user": "device_id", "other": "account_id", "kind": "id_kind", "until": "unlinked_at"}),
+    ],
+)  # fmt: skip
+def test_a_file_of_id_pairs_is_one_of_identities(label: str, text: str, expected: dict[str, str]) -> None:
+    found = proposed(text, label)
+    assert (found.type, found.missing, found.fields) == ("identities", (), ())
+    assert roles(found) == expected
+    assert found.time_format == ("%d.%m.%Y %H:%M" if "removed" in expected else None)
+    assert as_source(found).type == "identities"
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "kind"),
+    [
+        ("users.csv", table("user_id,device_id,registered_at", lambda n: f"u{n}", lambda n: f"d{n % 99}",
+         when("%Y-%m-%d")), "users"),
+        ("customers.csv", table("customer_id,phone", lambda n: f"c{n}", lambda n: 13800000000 + n), "users"),
+        ("logins.csv", table("user_id,device_id,time", user, lambda n: f"d{n % 50}", when("%Y-%m-%d %H:%M")), "events"),
+        ("x.csv", table("user_id,device_id,time", user, lambda n: f"d{n % 50}", when("%Y-%m-%d %H:%M")), "events"),
+        ("people.csv", table("user_id,phone,city", lambda n: f"u{n}", lambda n: 13800000000 + n, pick("a", "b")), "users"),
+        ("people.csv", table("user_id,account_level", lambda n: f"u{n}", lambda n: n % 50), "users"),
+        ("people.csv", table("user_id,device", lambda n: f"u{n}", pick("iPhone", "Pixel 7")), "users"),
+        ("orders.csv", table("order_id,user_id,account_id,date,amount", lambda n: n, user, lambda n: f"k{n}",
+         when("%Y-%m-%d"), lambda n: f"{n}.5"), "orders"),
+    ],
+)  # fmt: skip
+def test_two_ids_alone_do_not_make_pairs(label: str, text: str, kind: str) -> None:
+    assert proposed(text, label).type == kind
+
+
+def test_pairs_may_be_said_to_be_pairs() -> None:
+    text = table("a,b,c", lambda n: f"x{n}", lambda n: f"y{n % 9}", pick("k", "l"))
+    found = proposed(text, given={"type": "identities"})
+    assert found.missing == ("user", "other")
+    done = proposed(text, given={"type": "identities", "user": "b", "other": "a", "kind": "c"})
+    assert (done.missing, roles(done)) == ((), {"user": "b", "other": "a", "kind": "c"})
+    as_source(done)

@@ -37,7 +37,9 @@ def shop(tmp_path: Path, run_main: Run) -> Path:
 def check(run_main: Run, root: Path, tags: str) -> tuple[int, list[dict[str, str]], str]:
     (root / "tags" / "tags.yaml").write_text(tags, encoding="utf-8")
     code, out, err = run_main("check", "--dir", root, "--format", "json")
-    return code, json.loads(out), err
+    # The few days of data are too short for the scenario, which is told each time.
+    kept = [line for line in err.splitlines(keepends=True) if "cannot be trained" not in line]
+    return code, json.loads(out), "".join(kept)
 
 
 def test_a_changed_tag_in_use_is_refused_until_its_version_says_so(shop: Path, run_main: Run) -> None:
@@ -150,4 +152,4 @@ def test_check_and_build_name_the_place_of_an_event_that_no_source_has(tmp_path:
         "scenarios/some.yaml:5:24 the scenario 'back' asks for events called 'wisit', and there are none; did you mean 'visit'?",
     ]
     assert "'order'" in err
-    assert all(line in built for line in err.splitlines())
+    assert all(line in built for line in err.splitlines() if "cannot be trained" not in line)

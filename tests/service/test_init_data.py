@@ -63,6 +63,9 @@ def test_a_chinese_shop_from_two_files(tmp_path: Path, run_main: Run) -> None:
         "return_count_365d": "no event in the data is like 'return'",
         "channel": "no column of users is like 'channel'",
         "full_cart": "needs the tag 'cart_count_30d', which is off",
+        "churn": "the data span 64 days, and training needs 270",
+        "repurchase": "the data span 64 days, and training needs 150",
+        "win_back": "the data span 64 days, and training needs 240",
     }
     assert "? time zone Asia/Shanghai" in err
     assert "readme.txt is left out: no column says which user" in err
@@ -140,6 +143,52 @@ def test_german_orders_with_decimal_commas(tmp_path: Path, run_main: Run) -> Non
     )
     # As of 2025-02-03, Berlin time.
     assert [list(row.values()) for row in rows] == [["K1", 2, 1059.6, 1], ["K2", 1, 19.9, 2]]
+
+
+def write_devices(folder: Path) -> None:
+    """Acts of devices and of accounts, and the file that says which device is whose."""
+    folder.mkdir()
+    acts = "".join(f"{'d' if n % 3 else 'k'}{n % 30:02},2025-01-{1 + n // 20:02},login\n" for n in range(500))
+    pairs = "".join(f"d{n:02},k{n:02}\n" for n in range(30))
+    (folder / "events.csv").write_text(f"user_id,time,event\n{acts}", encoding="utf-8")
+    (folder / "device_accounts.csv").write_text(f"device_id,account_id\n{pairs}", encoding="utf-8")
+
+
+def test_a_file_of_id_pairs_becomes_a_source_of_identities(tmp_path: Path, run_main: Run) -> None:
+    write_devices(tmp_path / "data")
+    summary, _ = begun(tmp_path / "app", run_main, "--template", "app", "--data", tmp_path / "data")
+    assert {source["source"]: source["type"] for source in summary["sources"]} == {
+        "events": "events", "device_accounts": "identities",
+    }  # fmt: skip
+    sources = yaml.safe_load((tmp_path / "app" / "limner.yaml").read_text(encoding="utf-8"))["sources"]
+    assert sources["device_accounts"] == {
+        "type": "identities", "path": "../data/device_accounts.csv", "user": "account_id", "other": "device_id",
+    }  # fmt: skip
+    # 20 devices acted, of 20 accounts, and 10 accounts under their own names; each is one user, named by its account.
+    found = values(
+        tmp_path / "app", run_main, "select count(*) n, min(user_id) first, sum(login_count_30d) logins from profiles"
+    )
+    assert found == [{"n": 30, "first": "k00", "logins": 500}]
+    assert run_main("sync", "--dir", tmp_path / "app")[0] == 0
+
+
+def test_texts_of_attributes_fit_their_history(tmp_path: Path, run_main: Run) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "orders.csv").write_text(ORDERS, encoding="utf-8")
+    changes = "".join(f"100{n % 3},{'金银'[n % 2]}卡,{'女男'[n % 2]},2025-01-{1 + n:02}\n" for n in range(25))
+    (tmp_path / "data" / "members.csv").write_text(f"会员编号,会员等级,性别,更新时间\n{changes}", encoding="utf-8")
+    root = tmp_path / "shop"
+    begun(root, run_main, "--template", "retail", "--data", tmp_path / "data")
+    assert (
+        yaml.safe_load((root / "limner.yaml").read_text(encoding="utf-8"))["sources"]["members"]["updated_at"]
+        == "更新时间"
+    )
+    text = (root / "tags" / "portrait.yaml").read_text(encoding="utf-8")
+    assert "today" not in text
+    tags = yaml.safe_load(text)
+    assert tags["member_level"]["description"] == "The level of the loyalty programme as it stood at as_of."
+    assert tags["gender"]["values"]["女"] == {"en": "female", "zh": "女"}
+    assert tags["gender"]["values"]["男"] == {"en": "male", "zh": "男"}
 
 
 ODD = ("no", "a: b, [c] # d")

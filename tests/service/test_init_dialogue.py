@@ -103,6 +103,38 @@ def test_a_proposal_is_corrected(tmp_path: Path, answering: Callable[..., Any], 
     assert yaml.safe_load(text)["view_count_30d"]["event"] == "login"
 
 
+def test_pairs_of_ids_are_shown_corrected_and_said(
+    tmp_path: Path, answering: Callable[..., Any], run_main: Run
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "log.csv").write_text(LOG, encoding="utf-8")
+    pairs = "".join(f"x{n},k{n % 40}\n" for n in range(50))
+    (tmp_path / "data" / "device_ids.csv").write_text(f"device,account\n{pairs}", encoding="utf-8")
+    (tmp_path / "data" / "other.csv").write_text(f"one,two\n{pairs.replace('k', 'y')}", encoding="utf-8")
+    script = [
+        "change", "user", "device", "yes",  # device_ids.csv: the device is to be the user
+        "change", "user", "a", "yes",  # log.csv
+        "change", "type", "identities", "change", "user", "one", "change", "other", "two", "yes",  # other.csv
+        "", "",
+    ]  # fmt: skip
+    code, _, err = answering(
+        "\n".join(script) + "\n", "init", tmp_path / "ws", "--template", "app", "--data", tmp_path / "data"
+    )
+    assert code == 0, err
+    assert "identities" in err
+    assert "Still to be said: user, other" in err
+    sources = config_of(tmp_path / "ws")["sources"]
+    found = {name: [source["type"], source["user"], source.get("other")] for name, source in sources.items()}
+    assert found == {
+        "log": ["events", "a", None],
+        "device_ids": ["identities", "device", "account"],
+        "other": ["identities", "one", "two"],
+    }
+    for command in ("check", "sync", "build"):
+        done, _, complaint = run_main(command, "--dir", tmp_path / "ws")
+        assert done == 0, complaint
+
+
 def test_the_type_is_changed_and_a_role_taken_away(tmp_path: Path, answering: Callable[..., Any]) -> None:
     (tmp_path / "sales.csv").write_text(SALES, encoding="utf-8")
     # As events the amount is optional; without it the rows are visits.
@@ -156,3 +188,21 @@ def test_the_table_shows_columns_values_and_doubts(tmp_path: Path) -> None:
     assert "a1@example.com" not in text
     assert "%m/%d/%Y fit as well" in text
     assert "so is user_id" in text or "so is customer_id" in text
+
+
+def test_the_table_tells_decimal_commas_types_and_values_apart(tmp_path: Path) -> None:
+    rows = "".join(f"{n};k{n % 9};2025-01-{1 + n % 28:02};{n % 7},78;{'Ulm' if n % 2 else 'Bonn'}\n" for n in range(60))
+    (tmp_path / "orders.csv").write_text(f"order_id;customer_id;date;amount;city\n{rows}", encoding="utf-8")
+    told = io.StringIO()
+    sample = read_samples([tmp_path / "orders.csv"])[0]
+    proposal = propose_mapping(sample.columns, sample.rows, sample.label)
+    show_proposal(sample, proposal, facts_of(sample.columns, sample.rows), Console(file=told, width=200))
+    lines = told.getvalue().splitlines()
+    assert any(line.split()[:2] == ["decimal_comma", "true"] for line in lines)
+    amount = next(line for line in lines if line.startswith("amount"))
+    assert "0,78; 1,78; 2,78" in amount
+    heads = next(line for line in lines if line.startswith("field"))
+    city = next(line for line in lines if line.startswith("property"))
+    # What stands under "sure" says how sure it is, and nothing else.
+    assert city[heads.index("sure") : heads.index("values")].strip() == ""
+    assert "read as category" in city

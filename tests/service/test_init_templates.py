@@ -304,7 +304,8 @@ def test_the_same_data_under_other_names_give_the_same_profiles(
     options = ("--data", tmp_path / "data", "--yes", "--timezone", "Asia/Shanghai", "--format", "json")
     code, out, err = run_main("init", tmp_path / "fitted", "--template", name, *options)
     assert code == 0, err
-    assert json.loads(out)["off"] == []
+    # Example data are short, so that a scenario may not be trainable; nothing else is lacking.
+    assert all(row["why"].startswith("the data span") for row in json.loads(out)["off"])
     assert run_main("init", tmp_path / "ready", "--template", name)[0] == 0
     profiles = {}
     for workspace in ("ready", "fitted"):
@@ -312,8 +313,8 @@ def test_the_same_data_under_other_names_give_the_same_profiles(
         assert code == 0, err
         query = "select * from profiles order by user_id"
         profiles[workspace] = json.loads(run_main("sql", query, "--dir", tmp_path / workspace, "--format", "json")[1])
-    # What counts as a large purchase is fitted to the amounts.
-    compared = [tag for tag in profiles["ready"][0] if not tag.startswith("large_")]
-    assert len(compared) > 34
+    # What counts as a large purchase is fitted to the amounts, and no scenario is trained.
+    compared = [tag for tag in profiles["ready"][0] if not tag.startswith("large_") and not tag.endswith("_score")]
+    assert len(compared) >= 34
     for ready, fitted in zip(profiles["ready"], profiles["fitted"], strict=True):
         assert {tag: fitted[tag] for tag in compared} == {tag: ready[tag] for tag in compared}

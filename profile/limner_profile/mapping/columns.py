@@ -56,8 +56,9 @@ class ColumnFacts:
 
     @property
     def examples(self) -> str:
-        """A few values, for people."""
-        return ", ".join(value if len(value) <= 24 else value[:23] + "…" for value in self.top[:3])
+        """A few values, for people; between values that hold commas stands something else."""
+        shown = [value if len(value) <= 24 else value[:23] + "…" for value in self.top[:3]]
+        return ("; " if any("," in value for value in shown) else ", ").join(shown)
 
 
 def column_facts(name: str, duckdb_type: str, values: Sequence[str | None]) -> ColumnFacts:

@@ -12,21 +12,24 @@ from typing import Literal
 
 from limner_profile.mapping.columns import ColumnFacts, facts_of
 from limner_profile.mapping.fields import FieldProposal, choose_fields, field_name
+from limner_profile.mapping.pairs import find_pair, pair_roles
 from limner_profile.mapping.roles import RoleProposal, Sureness, propose_role, propose_user
 from limner_profile.mapping.times import TimeReading
 from limner_profile.mapping.words import folded, has_word, is_chinese, says_role, word_lists, words_of
 
-SourceType = Literal["users", "events", "orders"]
+SourceType = Literal["users", "events", "orders", "identities"]
 # The roles that a source of each type may have, those it cannot do without first.
 ROLES: Mapping[SourceType, tuple[str, ...]] = {
     "users": ("user", "since", "updated_at"),
     "events": ("user", "time", "event", "received", "event_id", "amount"),
     "orders": ("user", "time", "amount", "received", "event_id"),
+    "identities": ("user", "other", "kind", "time", "until", "removed"),
 }
 NEEDED: Mapping[SourceType, tuple[str, ...]] = {
     "users": ("user",),
     "events": ("user", "time"),
     "orders": ("user", "time", "amount"),
+    "identities": ("user", "other"),
 }
 # What may be given beside the columns of roles.
 _NO_ROLES = frozenset({"type", "event_name", "time_format"})
@@ -100,6 +103,9 @@ def propose_from(
 ) -> MappingProposal:
     """The proposal from the facts of a file's columns, for asking again with more `given` without reading again."""
     said = dict(given or {})
+    pair = find_pair(facts, label) if "type" not in said else None
+    if pair or said.get("type") == "identities":
+        return _of_pairs(facts, label, said, pair.why if pair else "")
     user = propose_user(facts, said)
     kind, kind_sure, kind_why = _type_of(facts, user, label, said)
     roles: dict[str, RoleProposal] = {"user": user}
@@ -165,6 +171,34 @@ def propose_from(
     return MappingProposal(
         label, kind, kind_sure, kind_why, roles, fields, left_out, event_name, name_sure,
         reading.format if reading else None, offsets, keep, comma, tuple(notes),
+    )  # fmt: skip
+
+
+def _of_pairs(
+    facts: Mapping[str, ColumnFacts], label: str, said: Mapping[str, str | None], why: str
+) -> MappingProposal:
+    """The proposal for a file of pairs of ids; without a reason it was said to be one."""
+    roles = pair_roles(facts, said)
+    few = bool(why) and max(known.rows for known in facts.values()) < 20
+    column = roles["time"].column or roles["until"].column
+    timed = "time" if roles["time"].column else "until"
+    reading = facts[column].times if column else None
+    notes = []
+    if reading:
+        if said.get("time_format"):
+            reading = replace(reading, format=said["time_format"], rivals=())
+        roles[timed] = _with_format(roles[timed], reading)
+        ending = roles["until"].column
+        _drop_odd_times(roles, facts, timed, reading.format)
+        if ending and not roles["until"].column:
+            notes.append(
+                f"{ending} is not read, so no pair ends: its times are written otherwise than those of {column}"
+            )
+    mapped = {chosen.column for chosen in roles.values()}
+    left_out = {name: "pairs of ids have no further columns" for name in facts if name not in mapped}
+    return MappingProposal(
+        label, "identities", ("?" if few else "likely") if why else "sure", why or "as you said", roles, (), left_out,
+        time_format=reading.format if reading else None, offsets=reading.offsets if reading else (), notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -253,6 +287,8 @@ def _with_format(chosen: RoleProposal, times: TimeReading | None) -> RoleProposa
 
 def _timed(kind: SourceType, roles: Mapping[str, RoleProposal]) -> str:
     """The role whose times decide how all times of the source are written."""
+    if kind == "identities" and not roles["time"].column:
+        return "until"
     if kind != "users":
         return "time"
     return "updated_at" if roles["updated_at"].column else "since"
@@ -262,7 +298,7 @@ def _drop_odd_times(
     roles: dict[str, RoleProposal], facts: Mapping[str, ColumnFacts], timed: str, written: str | None
 ) -> None:
     """One format is stated for all times of a source: a second time that is written otherwise cannot be mapped."""
-    for role in ("received", "since"):
+    for role in ("received", "since", "until"):
         column = roles[role].column if role in roles and role != timed else None
         times = facts[column].times if column in facts and column else None
         if times and times.format != written:

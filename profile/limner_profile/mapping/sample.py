@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from limner_profile.casts import quoted
 from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency, open_bytes
 from limner_profile.errors import Issue, SourceError, did_you_mean
 from limner_profile.json_lines import json_relation
-from limner_profile.sources import file_columns, is_json
+from limner_profile.sources import EPOCHS, file_columns, is_json
 from limner_profile.staging import forget_faults
 
 SAMPLE_ROWS = 10_000
@@ -151,6 +152,26 @@ def value_counts(
                     before = counts.get(found, (0, 0))
                     counts[found] = (before[0] + count, before[1] + having)
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1][0], pair[0])))
+
+
+def time_span(files: Sequence[Path], column: str, written: str | None) -> tuple[datetime, datetime] | None:
+    """The earliest and the latest time in a column of whole files, as written (without zones), or None where no value is a time.
+
+    `written` is None for ISO 8601, a format of strptime, `unix` or `unix_ms`. Raises SourceError where a file cannot be read.
+    """
+    text = f"trim(CAST({quoted(column)} AS VARCHAR))"
+    if written and written in EPOCHS:
+        moment = f"make_timestamp(CAST(round(TRY_CAST({text} AS DOUBLE) / {EPOCHS[written]} * 1000000) AS BIGINT))"
+    elif written:
+        moment = f"try_strptime({text}, '{written.replace(chr(39), chr(39) * 2)}')"
+    else:
+        moment = f"TRY_CAST({text} AS TIMESTAMP)"
+    found: list[datetime] = []
+    with duckdb.connect() as con:
+        for file in files:
+            ends = _query(con, file, [column], f"min({moment}), max({moment})", "")[0]
+            found += [end for end in ends if end is not None]
+    return (min(found), max(found)) if found else None
 
 
 _KINDS = "files end in .csv, .tsv, .jsonl (each also .gz or .zst) or .parquet"

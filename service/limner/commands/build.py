@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 def check(directory: Dir = Path("."), style: Style = "table") -> None:
     """Check every definition of the workspace, that the sources have what they name, and that no tag in use changed unsaid.
 
-    Warns of tags and outcomes that count an event which the last ingestion did not find.
+    Warns of tags and outcomes that count an event which the last ingestion did not find, and of scenarios that its data are too
+    short for.
     """
     from limner.output import print_error, print_rows
     from limner.project import changed_tags, misspelt_events, read_project
+    from limner.training_span import too_early
     from limner_profile.errors import UserError
 
     chosen = style_of(style)
@@ -43,6 +45,8 @@ def check(directory: Dir = Path("."), style: Style = "table") -> None:
         typer.echo(
             f"{len(project.catalog.definitions)} tags, {len(project.segments)} segments, {len(project.scenarios)} scenarios: no issues"
         )
+    for warning in too_early(project) if project else ():
+        typer.echo(warning, err=True)
     if issues:
         raise typer.Exit(1)
 

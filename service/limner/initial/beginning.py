@@ -177,6 +177,8 @@ def _fault(sample: FileSample, proposal: MappingProposal) -> Issue | None:
         return Issue("no-user-column", where, f"no column says which user{which}", hint)
     if role == "time":
         return Issue("no-time-column", where, f"no column says when it happened{which}", hint)
+    if role == "other":
+        return Issue("no-other-column", where, f"no column holds the other id of the pair{which}", hint)
     return Issue("no-amount-column", where, f"no column says the amount{which}", hint)
 
 

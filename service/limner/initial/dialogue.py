@@ -19,7 +19,7 @@ from limner_profile.mapping.sample import FileSample
 from limner_profile.windows import parse_timezone
 
 NONE = "-"
-_TYPES = ("users", "events", "orders")
+_TYPES = ("users", "events", "orders", "identities")
 
 
 def review_mapping(sample: FileSample, proposal: MappingProposal, console: Console) -> MappingProposal | None:
@@ -50,7 +50,7 @@ def _change(
 ) -> None:
     """Ask what to change and to what, and note the answer in `given`."""
     roles = [*ROLES[proposal.type]]
-    extra = ["event_name"] if proposal.type != "users" else []
+    extra = ["event_name"] if proposal.type in ("events", "orders") else []
     times = facts[proposal.timed].times if proposal.timed else None
     formats = [times.format, *times.rivals] if times and times.format else []
     extra += ["time_format"] if len(formats) > 1 else []
@@ -74,7 +74,7 @@ def _change(
     for role in [role for role, known in given.items() if known == column and column is not None and role != what]:
         del given[role]
     given[what] = column
-    if what in ("time", "since", "updated_at"):
+    if what in ("time", "since", "updated_at", "until"):
         given.pop("time_format", None)
     if what == "event" and column:
         given.pop("event_name", None)
@@ -101,9 +101,11 @@ def show_proposal(
         )
     if proposal.time_format:
         table.add_row("time_format", Text(proposal.time_format), "", "", "")
+    if proposal.decimal_comma:
+        table.add_row("decimal_comma", "true", "", "", "numbers have a comma before their decimals")
     kind = "attribute" if proposal.type == "users" else "property"
     for field in proposal.fields:
-        table.add_row(kind, Text(field.column), field.type, Text(facts[field.column].examples), "")
+        table.add_row(kind, Text(field.column), "", Text(facts[field.column].examples), f"read as {field.type}")
     for column, why in proposal.left_out.items():
         table.add_row("left out", Text(column), "", Text("" if "person" in why else facts[column].examples), Text(why))
     console.print(table)

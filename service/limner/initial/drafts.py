@@ -1,6 +1,6 @@
 """Drafts of sources: files with their proposed mappings, under names, and together without contradictions; as YAML.
 
-Pure, except for `offer_of`, which counts the events of whole files. Imports mapping, fitting and vocabulary.
+Pure, except for `offer_of`, which counts and dates the events of whole files. Imports mapping, fitting and vocabulary.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from limner.initial.vocabulary import match_fields
 from limner_profile.mapping.fields import FieldProposal
 from limner_profile.mapping.proposal import MappingProposal, name_after
 from limner_profile.mapping.roles import Sureness
-from limner_profile.mapping.sample import SAMPLE_ROWS, FileSample, value_counts
+from limner_profile.mapping.sample import SAMPLE_ROWS, FileSample, time_span, value_counts
 from limner_profile.mapping.times import parse_time
 from limner_profile.mapping.words import is_chinese
 from limner_profile.sources import FieldType
@@ -114,17 +114,20 @@ def propose_zone(drafts: Sequence[Draft]) -> Zone:
 
 
 def offer_of(drafts: Sequence[Draft]) -> Offer:
-    """What the files offer; counts the event names of whole files. Raises SourceError where one cannot be read."""
+    """What the files offer; counts and dates the events of whole files. Raises SourceError where one cannot be read."""
     counts: dict[str, int] = {}
     events: dict[str, frozenset[str]] = {}
     attributes: dict[str, FieldType] = {}
     amounts: dict[str, list[float]] = {}
+    times: list[datetime] = []
     for draft in drafts:
         proposal, sample = draft.proposal, draft.sample
         if proposal.type == "users":
             attributes |= {field.name: field.type for field in draft.fields}
+        if proposal.type in ("users", "identities"):
             continue
         column, amount = proposal.column("event"), proposal.column("amount")
+        times += time_span(sample.files, proposal.column("time") or "", proposal.time_format) or ()
         fields = frozenset(field.name for field in draft.fields)
         if column:
             own = value_counts(sample.files, column, amount)
@@ -139,7 +142,10 @@ def offer_of(drafts: Sequence[Draft]) -> Offer:
             called = row.get(column) if column else _one_name(proposal)
             if number is not None and called:
                 amounts.setdefault(called, []).append(number)
-    return Offer(counts, events, attributes, amounts)
+    users = [draft.proposal for draft in drafts if draft.proposal.type == "users"]
+    history = bool(users) and all(proposal.column("updated_at") for proposal in users)
+    days = (max(times) - min(times)).days if times else None
+    return Offer(counts, events, attributes, amounts, days, history)
 
 
 def strangers(drafts: Sequence[Draft]) -> list[str]:
@@ -149,12 +155,20 @@ def strangers(drafts: Sequence[Draft]) -> list[str]:
         for draft in drafts
         if draft.proposal.type == "users" and len(draft.sample.rows) < SAMPLE_ROWS and len(draft.sample.files) == 1
     }
+    # An id that stands in a pair finds its user by it.
+    paired = {
+        row.get(draft.proposal.column(role) or "")
+        for draft in drafts
+        if draft.proposal.type == "identities"
+        for row in draft.sample.rows
+        for role in ("user", "other")
+    }
     lines = []
     for draft in drafts:
-        if draft.proposal.type == "users" or not known:
+        if draft.proposal.type in ("users", "identities") or not known:
             continue
         acting = {row.get(draft.proposal.column("user") or "") for row in draft.sample.rows} - {None}
-        if acting and not any(acting & users for users in known.values()):
+        if acting and not acting & paired and not any(acting & users for users in known.values()):
             lines.append(
                 f"no user of {draft.sample.label} occurs in {' or '.join(known)}: are these the same kind of id?"
             )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from limner.initial.definition_text import EntryText, scalar, split_entries, with_events
+from limner.initial.spans import fit_scenario
 from limner.initial.template import Template
 from limner.initial.vocabulary import Match, sensitivity_of
 from limner_profile.mapping.fields import field_name
@@ -21,6 +22,11 @@ _MOST_EVENTS, _MOST_ATTRIBUTES = 8, 15
 _MOST_IN_A_LIST = 20
 # Where the lines of orders stand in a file of their own, they know what the orders do not.
 LINES: Mapping[str, str] = {"order": "order_line"}
+# What the templates say of attributes that are known only as they are today, and what holds where their history is kept.
+_OF_HISTORY: Mapping[str, str] = {
+    "as the source of users says today": "as the source of users said at as_of",
+    "as it stands today": "as it stood at as_of",
+}
 OWN_FILE = "tags/your_data.yaml"
 
 
@@ -28,13 +34,16 @@ OWN_FILE = "tags/your_data.yaml"
 class Offer:
     """What the data offer: event names with how often they occur, what each event has, attributes, and amounts by event.
 
-    `events` names each event's fields: the properties, and `amount`.
+    `events` names each event's fields: the properties, and `amount`. `days` lie between the first act and the last.
+    `history` tells whether the attributes are known as they were at each as_of.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     events: Mapping[str, frozenset[str]] = field(default_factory=dict)
     attributes: Mapping[str, FieldType] = field(default_factory=dict)
     amounts: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    days: int | None = None
+    history: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,9 @@ def fit_template(template: Template, offer: Offer, matches: Mapping[str, Match])
     large = large_amount(offer.amounts.get(names.get("order", ""), ()))
     any_act = False
     for path, text in template.definitions.items():
+        if offer.history:
+            for today, then in _OF_HISTORY.items():
+                text = text.replace(today, then)
         entries = []
         for entry in split_entries(text):
             if not entry.name:
@@ -83,6 +95,9 @@ def fit_template(template: Template, offer: Offer, matches: Mapping[str, Match])
                 continue
             fitted, fell_back = _fit_entry(entry, names, offer, everything)
             any_act |= fell_back
+            if path.startswith("scenarios/") and not fitted.off and offer.days is not None:
+                fitted, shortened = fit_scenario(fitted, offer.days)
+                notes += [shortened] if shortened else []
             if large is not None and not fitted.off:
                 fitted = replace(fitted, text=fitted.text.replace("amount >= 100", f"amount >= {large:g}"))
             entries.append(fitted)
