@@ -12,13 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-import duckdb
-
 from limner.asked_events import unknown_events
 from limner_explain.cards import create_insight_tables, write_insights
 from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
-from limner_profile.attached import attach_events
 from limner_profile.builder import check_quality, default_as_of, write_late, write_profiles
 from limner_profile.catalog import Catalog, read_catalog
 from limner_profile.erasure import read_journal
@@ -36,10 +33,10 @@ from limner_profile.sync_plan import SourcePlan, plan_sync
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience import write_audiences
-from limner_segments.scoring.dataset import build_dataset, data_span
+from limner_segments.scoring.dataset import build_dataset
 from limner_segments.scoring.experiment import Experiment, run_experiment
 from limner_segments.scoring.rating import create_score_tables, population_frame, write_evaluations, write_scores
-from limner_segments.scoring.scenario import NamedScenario, plan_cutoffs, promised_scores, read_scenarios, score_tags
+from limner_segments.scoring.scenario import NamedScenario, promised_scores, read_scenarios, score_tags
 from limner_segments.scoring.shelf import shelve, staleness, take_model
 from limner_segments.segment import NamedSegment, read_segments
 from limner_segments.tag_changes import TagChange, changes_in_use
@@ -381,19 +378,3 @@ def _current_as_of(store: SnapshotStore, otherwise: datetime) -> datetime:
         return otherwise
     with store.open(current) as snapshot:
         return snapshot.as_of
-
-
-def preview_cutoffs(project: Project, scenario: str) -> tuple[datetime, ...]:
-    """The cutoffs that training would use, oldest first, the hold-out last; raises what `plan_cutoffs` raises."""
-    named = project.scenario(scenario)
-    workspace = project.workspace
-    with project.store.open() as snapshot:
-        as_of = snapshot.as_of
-    if not workspace.schema.has_events:
-        raise RefusedError(
-            Issue("no-events", "", "there are no events to learn from", "add a source of events to limner.yaml")
-        )
-    with duckdb.connect() as connection:
-        attach_events(connection, workspace)
-        first, end = data_span(connection, as_of, workspace.timezone)
-    return plan_cutoffs(named.scenario, first, end, workspace.timezone).all

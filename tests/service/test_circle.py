@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from limner.project import Project, Silent, build, open_project, preview_cutoffs, train
+from limner.project import Project, Silent, build, open_project, train
 from limner_explain.cards import read_cards, save_insight
 from limner_profile.errors import RefusedError, UserError
 from limner_profile.snapshots import Snapshot
@@ -146,7 +147,7 @@ def test_a_bad_as_of_is_told_before_any_work(tmp_path: Path) -> None:
 
 
 def test_training_says_when_the_data_end_before_as_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the cutoffs are those of the day on which the data end, in training and in the preview alike."""
+    """And no outcome is looked for after the day on which the data end."""
     import limner.project
     from segments.small import make_workspace
 
@@ -154,7 +155,7 @@ def test_training_says_when_the_data_end_before_as_of(tmp_path: Path, monkeypatc
         pass
 
     def stop(named: object, catalog: object, data: ScenarioData, tell: object) -> None:
-        assert data.schedule.all == preview_cutoffs(project, "lapse")
+        assert max(data.schedule.all) + timedelta(days=7) <= data.end
         raise StoppedError(data.end.isoformat())
 
     days = [f"2025-0{month}-{day:02}" for month in (1, 2, 3) for day in range(1, 29)]
@@ -174,10 +175,3 @@ def test_training_says_when_the_data_end_before_as_of(tmp_path: Path, monkeypatc
         "lapse: the last event is of 2025-03-28, and the snapshot's as_of is 2025-04-20; "
         "outcomes are looked for up to the last event only"
     ]
-
-
-def test_cutoffs_can_be_seen_before_training(reading_project: Project) -> None:
-    trained = take_model(reading_project.workspace, "churn")
-    assert trained is not None
-    planned = [cutoff.isoformat() for cutoff in preview_cutoffs(reading_project, "churn")]
-    assert planned == list(trained.model.record.provenance.cutoffs)
