@@ -25,6 +25,7 @@ from limner_profile.overlaps import parquet_list
 from limner_profile.quality import Breach, Quality, Staleness, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
+from limner_profile.sources import FieldType
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
 from limner_profile.tags.expressions import instant
@@ -217,7 +218,8 @@ def _newest_attributes(writer: SnapshotWriter, workspace: Workspace) -> dict[str
                 of_source = (
                     name for name, source in workspace.schema.attribute_source.items() if source == entry.source
                 )
-                newest |= dict.fromkeys(of_source, found.replace(tzinfo=UTC))
+                for name in of_source:
+                    newest[name] = found.replace(tzinfo=UTC)
     return newest
 
 
@@ -230,7 +232,7 @@ def write_late(writer: SnapshotWriter, workspace: Workspace, catalog: Catalog, p
     if not late:
         return []
     with writer.run("late tags", f"{len(late)} tags") as count:
-        given = {name: kind for name, kind in catalog.types.items() if name not in late}
+        given: dict[str, FieldType] = {name: kind for name, kind in catalog.types.items() if name not in late}
         query = compile_late(late, given, writer.as_of, workspace.timezone, workspace.schema).sql(dialect="duckdb")
         values = ", ".join(
             f"{quoted(name)} = CAST(late.{quoted(name)} AS {_column_type(catalog[name])})" for name in late

@@ -6,7 +6,7 @@ taken back is undone by the next build. Imports identity_exceptions, manifest, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -207,10 +207,11 @@ def _find_groups(connection: duckdb.DuckDBPyConnection, most: int) -> None:
         from scipy.sparse import coo_matrix
         from scipy.sparse.csgraph import connected_components
 
-        edges: Mapping[str, Any] = connection.execute(
+        edges: dict[str, Any] = connection.execute(
             "SELECT x.n AS x, y.n AS y FROM identity_pairs JOIN identity_numbers AS x ON x.id = a JOIN identity_numbers AS y ON y.id = b"
         ).fetchnumpy()
-        graph = coo_matrix((np.ones(len(edges["x"]), dtype=np.int8), (edges["x"], edges["y"])), shape=(size, size))
+        ends = (np.asarray(edges["x"]), np.asarray(edges["y"]))
+        graph: Any = coo_matrix((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(size, size))
         labels = connected_components(graph, directed=False)[1].astype(np.int64)
     connection.register("identity_labels", {"n": np.arange(size, dtype=np.int64), "part": labels})
     connection.execute(

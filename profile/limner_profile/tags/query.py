@@ -202,7 +202,9 @@ def relation_columns(schema: Schema) -> dict[str, dict[str, FieldType]]:
         relations["events"] = {"user_id": "category", **schema.event_fields}
     for source in schema.user_sources:
         since: dict[str, FieldType] = {"since": "time"} if source in schema.sources_with_since else {}
-        attributes = {name: kind for name, kind in schema.attributes.items() if schema.attribute_source[name] == source}
+        attributes: dict[str, FieldType] = {
+            name: kind for name, kind in schema.attributes.items() if schema.attribute_source[name] == source
+        }
         relations[f"users_{source}"] = {"user_id": "category", **since, **attributes}
     return relations
 

@@ -13,6 +13,7 @@ from limner.commands.options import Dir, Language, SnapshotId, Style, language_o
 if TYPE_CHECKING:
     from limner.project import Project
     from limner_profile.catalog import CatalogTag
+    from limner_profile.sources import FieldType
 
 app = typer.Typer(help="The catalog: what is known of each user.", no_args_is_help=True)
 
@@ -239,7 +240,9 @@ def tag_sql(
         # Only what comes after the scorers, from the columns that profiles has by then.
         late = project.catalog.late
         needed = closure_of([name], {other: tag.references() for other, tag in late.items()})
-        given = {other: kind for other, kind in project.catalog.types.items() if other not in needed}
+        given: dict[str, FieldType] = {
+            other: kind for other, kind in project.catalog.types.items() if other not in needed
+        }
         chosen_late = {other: tag for other, tag in late.items() if other in needed}
         query = compile_late(chosen_late, given, moment, workspace.timezone, workspace.schema)
         typer.echo(query.sql(dialect="duckdb", pretty=True))
