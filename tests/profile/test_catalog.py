@@ -60,7 +60,8 @@ def issues_of(lay: Lay, tags: str | bytes) -> list[Issue]:
         ("n:\n  kind: count\n  event: read\n  where: genre = 3\n", "wrong-type", "tags/t.yaml:4:3",
          "'genre' is a category, but 3 is a number", "write text in single quotes, like 'abc'"),
         ("n:\n  kind: sum\n  event: read\n  of: genre\n", "wrong-type", "tags/t.yaml:4:3",
-         "'genre' is a category, not a number", "name another property, or map it as 'genre: {column: …, type: number}' in limner.yaml: what is no number is then rejected, "
+         "'genre' is a category, not a number",
+         "name another property, or map it as 'genre: {column: …, type: number}' in limner.yaml: what is no number is then rejected, "
          "and numbers such as 1,5 need 'decimal_comma: true'"),
         ("n:\n  kind: sum\n  event: read\n  of: page\n", "unknown-property", "tags/t.yaml:4:3",
          "no event has a property 'page'", "did you mean 'pages'?"),
