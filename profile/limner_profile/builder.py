@@ -16,7 +16,6 @@ from limner_profile.attached import attach_files, attach_sources, in_use
 from limner_profile.casts import SQL_TYPE
 from limner_profile.catalog import Catalog, CatalogTag
 from limner_profile.compiler import compile_late, compile_profiles
-from limner_profile.distribution import quoted
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.freshness import find_stale, newest_data
 from limner_profile.ingest import read_ingested
@@ -26,6 +25,7 @@ from limner_profile.quality import Breach, Quality, Staleness, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sources import FieldType
+from limner_profile.sql_text import quoted
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
 from limner_profile.tags.expressions import instant
@@ -138,7 +138,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
             f", CAST({quoted(name)} AS {_column_type(catalog[name])}) AS {quoted(name)}" for name in catalog.computed
         )
         # Every join is written with the users on the left and few columns on the right, which is what the hash table is made of. The
-        # optimiser cannot know that each side has one row a user, and would turn some round, for a sixth more time.
+        # optimiser cannot know that each side has one row a user, and would turn some round, so that wide rows are hashed.
         connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
         try:
             connection.execute(

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from limner_profile.sources import EPOCHS, FieldType, Source
+from limner_profile.sql_text import quoted, text_of
 from limner_profile.windows import offsets_before
 
 SQL_TYPE: Mapping[FieldType, str] = {
@@ -65,7 +66,7 @@ def cast_sql(field: StagedField, source: Source, zone: ZoneInfo, *, text: bool) 
 def _by_offset(column: str, zone: ZoneInfo, otherwise: str) -> str:
     """The UTC instant of a text such as 2025-01-31 12:00:00 by the offset that held then; `otherwise` for any other text.
 
-    The calendar of a time zone takes four times as long. It is left for days on which the offset changes, and for years long ago or ahead.
+    The calendar of a time zone is slower. It is left for days on which the offset changes, and for years long ago or ahead.
     """
     local = f"TRY_CAST({column} AS TIMESTAMP)"
     until = datetime(datetime.now(UTC).year + 1, 1, 1, tzinfo=UTC)
@@ -132,13 +133,3 @@ def problem_sql(fields: Sequence[StagedField]) -> str:
             bounds = f"{SQL_TYPE[field.type]} '0001-01-01' AND {SQL_TYPE[field.type]} '9998-12-31'"
             cases.append(f"WHEN {cast} NOT BETWEEN {bounds} THEN {{'field': {shown}, 'reason': 'bad-{field.type}'}}")
     return f"CASE {' '.join(cases)} ELSE NULL END"
-
-
-def quoted(name: str) -> str:
-    """A name as a SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text_of(value: str) -> str:
-    """A text as a SQL literal."""
-    return "'" + value.replace("'", "''") + "'"

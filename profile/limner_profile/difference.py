@@ -16,6 +16,7 @@ import duckdb
 from limner_profile.drift import measure_drift
 from limner_profile.snapshots import Snapshot
 from limner_profile.sources import FieldType
+from limner_profile.sql_text import quoted
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _middles(connection: duckdb.DuckDBPyConnection, side: str, tags: Mapping[str
         return {}
     parts = []
     for name, tag in tags.items():
-        column = '"' + name.replace('"', '""') + '"'
+        column = quoted(name)
         if tag["type"] == "number":
             parts.append(f"avg({column})")
         elif tag["type"] == "boolean":

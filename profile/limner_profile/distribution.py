@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from limner_profile.sources import FieldType
+from limner_profile.sql_text import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -256,8 +257,3 @@ def _as_of(connection: duckdb.DuckDBPyConnection, relation: str) -> datetime | N
         return None
     found = connection.execute(f"SELECT max(as_of) FROM {database}{'.' if database else ''}snapshot").fetchall()[0][0]
     return found if isinstance(found, datetime) else None
-
-
-def quoted(name: str) -> str:
-    """A column's name as SQL."""
-    return '"' + name.replace('"', '""') + '"'

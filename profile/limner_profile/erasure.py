@@ -23,8 +23,8 @@ from limner_profile.errors import Issue, RefusedError, UnknownNameError, did_you
 from limner_profile.identity_exceptions import read_exceptions, write_exceptions
 from limner_profile.manifest import Part, read_manifest, write_manifest
 from limner_profile.merge_log import forget_state, merged_ids
-from limner_profile.schema import text_literal
 from limner_profile.snapshots import SnapshotStore
+from limner_profile.sql_text import text_of
 from limner_profile.workspace import Workspace
 
 JOURNAL = "erasing.json"
@@ -197,7 +197,7 @@ def _standing(workspace: Workspace, ids: Sequence[str], traces: Sequence[Trace])
         with opened(path, "") as (connection, relations):
             for relation in relations:
                 for column in relation.ids:
-                    listed = ", ".join(text_literal(id_) for id_ in ids if id_ not in found) or "NULL"
+                    listed = ", ".join(text_of(id_) for id_ in ids if id_ not in found) or "NULL"
                     query = f'SELECT DISTINCT "{column}" FROM {relation.sql} WHERE "{column}" IN ({listed})'
                     found |= {str(row[0]) for row in connection.execute(query).fetchall()}
         if len(found) == len(ids):
@@ -258,7 +258,7 @@ def _recount(workspace: Workspace) -> None:
             parts = tuple(_counted(connection, state, part, timed=entry.first_time is not None) for part in entry.parts)
             rows = sum(part.rows - part.repeated for part in parts)
             if entry.history:
-                file = text_literal(str(state / entry.history))
+                file = text_of(str(state / entry.history))
                 rows = int(connection.execute(f"SELECT count(*) FROM read_parquet({file})").fetchall()[0][0])
             spans = [_span(connection, state, part) for part in parts] if entry.first_time is not None else []
             entries.append(
@@ -278,7 +278,7 @@ def _recount(workspace: Workspace) -> None:
 
 def _counted(connection: duckdb.DuckDBPyConnection, state: Path, part: Part, *, timed: bool) -> Part:
     def count(file: str, where: str = "") -> int:
-        query = f"SELECT count(*) FROM read_parquet({text_literal(str(state / file))}){where}"
+        query = f"SELECT count(*) FROM read_parquet({text_of(str(state / file))}){where}"
         return int(connection.execute(query).fetchall()[0][0])
 
     rows = count(part.file)
@@ -292,7 +292,7 @@ def _counted(connection: duckdb.DuckDBPyConnection, state: Path, part: Part, *, 
 
 
 def _span(connection: duckdb.DuckDBPyConnection, state: Path, part: Part) -> tuple[str | None, str | None]:
-    file = text_literal(str(state / part.in_use))
+    file = text_of(str(state / part.in_use))
     first, last = connection.execute(f"SELECT min(time), max(time) FROM read_parquet({file})").fetchall()[0]
     return (first.isoformat() if first else None, last.isoformat() if last else None)
 

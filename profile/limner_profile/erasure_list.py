@@ -18,6 +18,7 @@ import duckdb
 
 from limner_profile.erasure_texts import without_erased
 from limner_profile.errors import DefinitionError, Issue
+from limner_profile.sql_text import quoted
 
 NAME = "erased.txt"
 _HEADER = (
@@ -128,18 +129,18 @@ def leave_out_erased(connection: duckdb.DuckDBPyConnection, erasures: ErasureLis
 
 def _blank(connection: duckdb.DuckDBPyConnection, erasures: ErasureList, name: str, kind: str) -> None:
     """Take telling ids out of one column of `read_rows`: of text, or of numbers that an id may be."""
-    quoted = '"' + name.replace('"', '""') + '"'
+    identifier = quoted(name)
     if kind == "VARCHAR":
-        condition = f"{quoted} IS NOT NULL"
+        condition = f"{identifier} IS NOT NULL"
     elif kind == "DOUBLE":
-        condition = f"{quoted} BETWEEN 1e8 AND 1e15 AND {quoted} = floor({quoted})"
+        condition = f"{identifier} BETWEEN 1e8 AND 1e15 AND {identifier} = floor({identifier})"
     else:
         return
 
     def is_erased(text: str) -> bool:
         return erasures.digest(text) in erasures.telling
 
-    found = connection.execute(f"SELECT DISTINCT {quoted} FROM read_rows WHERE {condition}").fetchall()
+    found = connection.execute(f"SELECT DISTINCT {identifier} FROM read_rows WHERE {condition}").fetchall()
     changes: list[tuple[object, str | None]] = []
     for (value,) in found:
         text = value if isinstance(value, str) else str(int(value))
@@ -150,6 +151,6 @@ def _blank(connection: duckdb.DuckDBPyConnection, erasures: ErasureList, name: s
         connection.execute(f"CREATE OR REPLACE TEMP TABLE erased_texts (old {kind}, made VARCHAR)")
         connection.executemany("INSERT INTO erased_texts VALUES (?, ?)", changes)
         connection.execute(
-            f"UPDATE read_rows SET {quoted} = CAST(t.made AS {kind}) FROM erased_texts AS t WHERE read_rows.{quoted} = t.old"
+            f"UPDATE read_rows SET {identifier} = CAST(t.made AS {kind}) FROM erased_texts AS t WHERE read_rows.{identifier} = t.old"
         )
         connection.execute("DROP TABLE erased_texts")

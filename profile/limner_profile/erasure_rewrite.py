@@ -19,7 +19,7 @@ import duckdb
 from limner_profile.erasure_scan import Relation, Trace, Wanted, as_text, opened
 from limner_profile.erasure_texts import ERASED
 from limner_profile.errors import InternalError
-from limner_profile.schema import text_literal
+from limner_profile.sql_text import quoted, text_of
 from limner_profile.statistics import recount_statistics
 
 _PART_OPTIONS = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880"
@@ -29,23 +29,25 @@ def _cleaned(relation: Relation, wanted: Wanted, named: Sequence[str]) -> str:
     """The columns of a relation, with ids blanked where other people's rows name them."""
     columns = []
     for column in relation.columns:
-        quoted = '"' + column.replace('"', '""') + '"'
+        identifier = quoted(column)
         if column not in named:
-            columns.append(quoted)
+            columns.append(identifier)
             continue
         if column in relation.numbers:
-            columns.append(f"CASE WHEN {quoted} IN ({wanted.numbers}) THEN NULL ELSE {quoted} END AS {quoted}")
+            columns.append(
+                f"CASE WHEN {identifier} IN ({wanted.numbers}) THEN NULL ELSE {identifier} END AS {identifier}"
+            )
             continue
         text = as_text(column)
-        token = text_literal(wanted.token)
+        token = text_of(wanted.token)
         if column in relation.nested:
-            columns.append(f"CASE WHEN {wanted.named(text)} THEN NULL ELSE {quoted} END AS {quoted}")
+            columns.append(f"CASE WHEN {wanted.named(text)} THEN NULL ELSE {identifier} END AS {identifier}")
             continue
         # Twice, since one look takes the sign between two ids as belonging to the first.
         once = f"regexp_replace({text}, {token}, '\\1{ERASED}\\2', 'g')"
         twice = f"regexp_replace({once}, {token}, '\\1{ERASED}\\2', 'g')"
         columns.append(
-            f"CASE WHEN {text} IN ({wanted.listed}) THEN NULL WHEN {wanted.named(text)} THEN {twice} ELSE {quoted} END AS {quoted}"
+            f"CASE WHEN {text} IN ({wanted.listed}) THEN NULL WHEN {wanted.named(text)} THEN {twice} ELSE {identifier} END AS {identifier}"
         )
     return ", ".join(columns)
 
@@ -59,7 +61,7 @@ def rewrite_parquet(state: Path, path: Path, wanted: Wanted, traces: Sequence[Tr
         (relation,) = relations
         connection.execute("SET temp_directory = ?", [str(state / "tmp")])
         query = f"SELECT {_cleaned(relation, wanted, named)} FROM {relation.sql} WHERE NOT {relation.own(wanted)}"
-        connection.execute(f"COPY ({query}) TO {text_literal(str(temporary))} ({_PART_OPTIONS})")
+        connection.execute(f"COPY ({query}) TO {text_of(str(temporary))} ({_PART_OPTIONS})")
     put(temporary, path)
 
 
@@ -81,7 +83,7 @@ def rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[T
                 file = kept / f"{number}.parquet"
                 columns = _cleaned(relation, wanted, named.get(relation.place, ()))
                 query = f"SELECT {columns} FROM {relation.sql} WHERE NOT {relation.own(wanted)}"
-                connection.execute(f"COPY ({query}) TO {text_literal(str(file))} ({_PART_OPTIONS})")
+                connection.execute(f"COPY ({query}) TO {text_of(str(file))} ({_PART_OPTIONS})")
                 rows.append((table, str(file)))
                 sums.append((table, _checksum(connection, f"({query})")))
         recounted = _recount(state, rows)
@@ -114,13 +116,13 @@ def _recount(state: Path, rows: Sequence[tuple[str, str]]) -> dict[str, tuple[in
     with duckdb.connect() as connection:
         connection.execute("SET threads = 2")
         connection.execute("SET temp_directory = ?", [str(state / "tmp")])
-        connection.execute(f"CREATE VIEW profiles AS SELECT * FROM read_parquet({text_literal(files['profiles'][1])})")
+        connection.execute(f"CREATE VIEW profiles AS SELECT * FROM read_parquet({text_of(files['profiles'][1])})")
         tables = [name for name in ("tags", "tag_statistics", "tag_places") if name in files]
         for name in tables:
-            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM read_parquet({text_literal(files[name][1])})")
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM read_parquet({text_of(files[name][1])})")
         recount_statistics(connection)
         for name in tables:
-            connection.execute(f"COPY {name} TO {text_literal(files[name][1])} ({_PART_OPTIONS})")
+            connection.execute(f"COPY {name} TO {text_of(files[name][1])} ({_PART_OPTIONS})")
         return {files[name][0]: _checksum(connection, name) for name in tables}
 
 
@@ -139,13 +141,13 @@ def _schema(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str]
     known = {(schema, name) for schema, name, _, _ in tables}
     for schema, name, _, comment in tables:
         if comment is not None:
-            after.append(f'COMMENT ON TABLE "{schema}"."{name}" IS {text_literal(comment)}')
+            after.append(f'COMMENT ON TABLE "{schema}"."{name}" IS {text_of(comment)}')
     for schema, name, column, comment in connection.execute(
         f"SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() {mine} AND comment IS NOT NULL"
     ).fetchall():
         if (schema, name) in known:
-            quoted = '"' + column.replace('"', '""') + '"'
-            after.append(f'COMMENT ON COLUMN "{schema}"."{name}".{quoted} IS {text_literal(comment)}')
+            identifier = quoted(column)
+            after.append(f'COMMENT ON COLUMN "{schema}"."{name}".{identifier} IS {text_of(comment)}')
     after += [str(row[0]) for row in connection.execute(f"SELECT sql FROM duckdb_views() {mine}").fetchall()]
     indexes = "SELECT sql FROM duckdb_indexes() WHERE database_name = 'scanned' AND sql IS NOT NULL"
     after += [str(row[0]) for row in connection.execute(indexes).fetchall()]

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from limner_profile.errors import Issue, RefusedError
-from limner_profile.schema import text_literal
+from limner_profile.sql_text import quoted, text_of
 
 # Columns that hold the id of a user wherever they stand, and those that do in the tables and files of identities.
 _ALWAYS = frozenset({"user_id"})
@@ -45,7 +45,7 @@ class Wanted:
     @property
     def listed(self) -> str:
         """The ids as SQL literals."""
-        return ", ".join(text_literal(id_) for id_ in self.ids)
+        return ", ".join(text_of(id_) for id_ in self.ids)
 
     @property
     def numbers(self) -> str:
@@ -62,15 +62,13 @@ class Wanted:
         if not self.telling:
             return "false"
         # Looking for plain texts first is cheap, and mostly enough.
-        return (
-            f"CASE WHEN {self.within(column)} THEN regexp_matches({column}, {text_literal(self.token)}) ELSE false END"
-        )
+        return f"CASE WHEN {self.within(column)} THEN regexp_matches({column}, {text_of(self.token)}) ELSE false END"
 
     def within(self, column: str) -> str:
         """The condition that a text holds the letters of a telling id, be it within a longer word."""
         if len(self.telling) > _FEW:
-            return f"regexp_matches({column}, {text_literal('|'.join(re.escape(id_) for id_ in self.telling))})"
-        return " OR ".join(f"contains({column}, {text_literal(id_)})" for id_ in self.telling)
+            return f"regexp_matches({column}, {text_of('|'.join(re.escape(id_) for id_ in self.telling))})"
+        return " OR ".join(f"contains({column}, {text_of(id_)})" for id_ in self.telling)
 
 
 @dataclass(frozen=True)
@@ -93,11 +91,11 @@ class Relation:
 
     def own(self, wanted: Wanted) -> str:
         """The condition that a row is one of the wanted ids' own."""
-        parts = [f"coalesce({_quoted(column)} IN ({wanted.listed}), false)" for column in self.ids]
+        parts = [f"coalesce({quoted(column)} IN ({wanted.listed}), false)" for column in self.ids]
         if self.texts and "rejects" in self.place and {"field", "reason", "value"} <= set(self.columns):
             # What could not be read may be anything: here even a word or a number counts.
             inner = f"(^|[^{_WORD}])(?:{'|'.join(re.escape(id_) for id_ in wanted.ids)})($|[^{_WORD}])"
-            parts.append(f"coalesce(regexp_matches(value, {text_literal(inner)}), false)")
+            parts.append(f"coalesce(regexp_matches(value, {text_of(inner)}), false)")
         return f"({' OR '.join(parts) or 'false'})"
 
 
@@ -182,16 +180,16 @@ def opened(path: Path, place: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, 
 
 def _relations(connection: duckdb.DuckDBPyConnection, path: Path, place: str) -> list[Relation]:
     if path.suffix == ".parquet":
-        sql = f"read_parquet({text_literal(str(path))})"
+        sql = f"read_parquet({text_of(str(path))})"
         found = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
         return [_relation(path, place, place, sql, [(row[0], row[1]) for row in found])]
-    connection.execute(f"ATTACH {text_literal(str(path))} AS scanned (READ_ONLY)")
+    connection.execute(f"ATTACH {text_of(str(path))} AS scanned (READ_ONLY)")
     tables = connection.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'scanned' ORDER BY ALL"
     ).fetchall()
     relations = []
     for schema, name in tables:
-        sql = f"scanned.{_quoted(schema)}.{_quoted(name)}"
+        sql = f"scanned.{quoted(schema)}.{quoted(name)}"
         found = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
         relations.append(_relation(path, f"{place} {name}", name, sql, [(row[0], row[1]) for row in found]))
     return relations
@@ -219,7 +217,7 @@ def _in_relation(connection: duckdb.DuckDBPyConnection, relation: Relation, want
         rows = int(connection.execute(f"SELECT count(*) FROM {relation.sql} WHERE {own}").fetchall()[0][0])
     named: dict[str, int] = {}
     conditions = {column: wanted.named(as_text(column)) for column in relation.texts if wanted.telling}
-    conditions |= {column: f"{_quoted(column)} IN ({wanted.numbers})" for column in relation.numbers if wanted.numbers}
+    conditions |= {column: f"{quoted(column)} IN ({wanted.numbers})" for column in relation.numbers if wanted.numbers}
     if conditions:
         parts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in conditions.values())
         where = f" WHERE NOT {own}" if rows else ""
@@ -294,8 +292,4 @@ def _in_text(path: Path, place: str, wanted: Wanted) -> list[Trace]:
 
 def as_text(column: str) -> str:
     """A column as text, whatever its type."""
-    return f"CAST({_quoted(column)} AS VARCHAR)"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"CAST({quoted(column)} AS VARCHAR)"

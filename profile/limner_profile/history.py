@@ -13,9 +13,10 @@ from pathlib import Path
 
 import duckdb
 
-from limner_profile.casts import SQL_TYPE, StagedField, quoted, text_of
+from limner_profile.casts import SQL_TYPE, StagedField
 from limner_profile.manifest import Ingested, Part
 from limner_profile.overlaps import copy_to, parquet_list
+from limner_profile.sql_text import quoted, text_of
 
 # So many parts of a database with a cursor stand beside each other before they become one.
 _PARTS = 8

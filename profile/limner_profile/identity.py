@@ -15,7 +15,8 @@ import duckdb
 
 from limner_profile.identity_exceptions import read_exceptions
 from limner_profile.manifest import Ingested, read_manifest
-from limner_profile.schema import table, text_literal
+from limner_profile.schema import table
+from limner_profile.sql_text import text_of
 from limner_profile.workspace import Workspace
 
 # Words that stand for no id at all, in lower case; so does anything of zeros and signs only.
@@ -123,7 +124,7 @@ def _parts(workspace: Workspace, source_type: str) -> list[Ingested]:
 
 
 def _files(workspace: Workspace, entries: Iterable[Ingested]) -> str:
-    paths = [text_literal(str(workspace.state / file)) for entry in entries for file in entry.files]
+    paths = [text_of(str(workspace.state / file)) for entry in entries for file in entry.files]
     return f"read_parquet([{', '.join(paths)}], union_by_name = true)" if paths else ""
 
 
@@ -133,7 +134,7 @@ def _listed_users(workspace: Workspace) -> str:
 
 def _read_pairs(connection: duckdb.DuckDBPyConnection, workspace: Workspace, as_of: datetime) -> None:
     """Fill `identity_pairs` (a, b with a < b) with what holds as of an instant, and `identity_sides` with what is said of each id."""
-    moment = f"TIMESTAMP {text_literal(as_of.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' '))}"
+    moment = f"TIMESTAMP {text_of(as_of.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' '))}"
     types = {"kind": "VARCHAR", "time": "TIMESTAMP", "until": "TIMESTAMP", "removed": "BOOLEAN"}
     readings = []
     for entry in _parts(workspace, "identities"):
@@ -149,7 +150,7 @@ def _read_pairs(connection: duckdb.DuckDBPyConnection, workspace: Workspace, as_
                 "greatest(user_id, other_id) ORDER BY time DESC NULLS LAST, removed DESC NULLS LAST, until NULLS LAST) = 1"
             )
             rows = f"SELECT * FROM ({rows}) WHERE removed IS NOT TRUE AND (until IS NULL OR until >= {moment})"
-        readings.append(f"SELECT *, {text_literal(entry.source)} AS source FROM ({rows})")
+        readings.append(f"SELECT *, {text_of(entry.source)} AS source FROM ({rows})")
     empty = "SELECT '' AS user_id, '' AS other_id, '' AS kind, NULL::TIMESTAMP AS time, '' AS source WHERE false"
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE identity_rows AS SELECT user_id, other_id, kind, time, source "
@@ -160,7 +161,7 @@ def _read_pairs(connection: duckdb.DuckDBPyConnection, workspace: Workspace, as_
         "greatest(user_id, other_id) AS b FROM identity_rows"
     )
     # A case a source: as cheap as counting, where a sorted list of names for each id is not.
-    names = [text_literal(name) for name, source in workspace.config.sources.items() if source.type == "identities"]
+    names = [text_of(name) for name, source in workspace.config.sources.items() if source.type == "identities"]
     named = ", ".join(f"CASE WHEN bool_or(source = {name}) THEN {name} END" for name in names)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE identity_sides AS SELECT id, min(kind) AS kind, "
@@ -176,12 +177,12 @@ def _refuse_hubs(connection: duckdb.DuckDBPyConnection, workspace: Workspace) ->
     """Take the pairs of ids that may not join others out of `identity_pairs`, and note them in `identity_refused`."""
     exceptions = sorted(read_exceptions(workspace))
     connection.execute("CREATE OR REPLACE TEMP TABLE identity_refused (id VARCHAR, reason VARCHAR, ids BIGINT)")
-    words = ", ".join(text_literal(word) for word in sorted(PLACEHOLDERS))
-    by_hand = ", ".join(text_literal(id_) for id_ in exceptions) or "NULL"
+    words = ", ".join(text_of(word) for word in sorted(PLACEHOLDERS))
+    by_hand = ", ".join(text_of(id_) for id_ in exceptions) or "NULL"
     most = workspace.settings.max_identities - 1
     for reason, condition in (
         ("unmerged", f"id IN ({by_hand})"),
-        ("placeholder", f"lower(trim(id)) IN ({words}) OR regexp_full_match(id, {text_literal(_ZEROS)})"),
+        ("placeholder", f"lower(trim(id)) IN ({words}) OR regexp_full_match(id, {text_of(_ZEROS)})"),
         ("shared-id", f"ids > {most}"),
     ):
         connection.execute(

@@ -19,7 +19,7 @@ from limner_profile.disk import writing
 from limner_profile.identity import Merged, find_identities, has_identities
 from limner_profile.identity_exceptions import read_exceptions
 from limner_profile.manifest import read_manifest
-from limner_profile.schema import text_literal
+from limner_profile.sql_text import text_of
 from limner_profile.workspace import Workspace
 
 FOLDER = "merges"
@@ -88,7 +88,7 @@ def read_merges(workspace: Workspace, id_: str | None = None, limit: int | None 
     log = workspace.state / FOLDER / _LOG
     if not log.exists():
         return []
-    read = f"read_parquet({text_literal(str(log))})"
+    read = f"read_parquet({text_of(str(log))})"
     condition = ""
     parameters: dict[str, str] = {}
     if id_ is not None:
@@ -126,7 +126,7 @@ def merged_ids(workspace: Workspace, ids: list[str]) -> dict[str, str]:
     if not log.exists() or not ids:
         return {}
     with duckdb.connect() as connection:
-        connection.execute(f"CREATE TEMP TABLE last AS {_LAST.format(log=f'read_parquet({text_literal(str(log))})')}")
+        connection.execute(f"CREATE TEMP TABLE last AS {_LAST.format(log=f'read_parquet({text_of(str(log))})')}")
         rows = connection.execute(
             "SELECT id, user_id FROM last WHERE user_id IN (SELECT coalesce(l.user_id, x.id) FROM (SELECT unnest(?) AS id) AS x "
             "LEFT JOIN last AS l ON l.id = x.id)",
@@ -139,8 +139,8 @@ def merged_ids(workspace: Workspace, ids: list[str]) -> dict[str, str]:
 def _append(connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime, found: Merged) -> MergeChange:
     log = folder / _LOG
     empty = "(SELECT 0::BIGINT AS n, NULL::TIMESTAMP AS \"at\", '' AS action, '' AS id, '' AS user_id, '' AS before WHERE false)"
-    old = f"read_parquet({text_literal(str(log))})" if log.exists() else empty
-    at = text_literal(now.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat(sep=" "))
+    old = f"read_parquet({text_of(str(log))})" if log.exists() else empty
+    at = text_of(now.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat(sep=" "))
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE merge_changes AS WITH last AS ({_LAST.format(log=old)}), "
         "now AS (SELECT id, user_id FROM identity_map) "
@@ -168,7 +168,7 @@ def _append(connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime, 
 
 def _replace(connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
     temporary = target.with_suffix(".tmp")
-    connection.execute(f"COPY ({query}) TO {text_literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd)")
+    connection.execute(f"COPY ({query}) TO {text_of(str(temporary))} (FORMAT parquet, COMPRESSION zstd)")
     os.replace(temporary, target)
 
 

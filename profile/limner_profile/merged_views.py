@@ -11,6 +11,7 @@ import duckdb
 
 from limner_profile.history import joined_sql
 from limner_profile.identity import IDENTITIES_TABLE, REFUSALS_TABLE, find_identities, has_identities
+from limner_profile.sql_text import quoted
 from limner_profile.workspace import Workspace
 
 _STORED = "_as_stored"
@@ -69,16 +70,16 @@ def _lay_over(connection: duckdb.DuckDBPyConnection, name: str, what: str, query
 def _one_row_a_user(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     """The query that gives merged users one row: each value is that of the user's own id, else of the first other id that has one."""
     columns = [row[0] for row in connection.execute(f'DESCRIBE SELECT * FROM "{name}"').fetchall()]
-    quoted = {column: '"' + column.replace('"', '""') + '"' for column in columns if column != "user_id"}
+    identifiers = {column: quoted(column) for column in columns if column != "user_id"}
     order = "CASE WHEN s.user_id = m.user_id THEN '' ELSE 'x' || s.user_id END"
     merged = []
-    for column, identifier in quoted.items():
+    for column, identifier in identifiers.items():
         value = f"arg_min(s.{identifier}, {order})"
         if column == "since":
             # The user exists since the first of the ids does; one without a beginning has always existed.
             value = "CASE WHEN count(s.since) = count(*) THEN min(s.since) END"
         merged.append(f"{value} AS {identifier}")
-    plain = ", ".join(["user_id", *quoted.values()])
+    plain = ", ".join(["user_id", *identifiers.values()])
     return (
         f"SELECT {plain} FROM {{stored}} WHERE user_id NOT IN (SELECT id FROM identity_map) UNION ALL "
         f"SELECT {', '.join(['m.user_id', *merged])} FROM {{stored}} AS s JOIN identity_map AS m ON m.id = s.user_id GROUP BY m.user_id"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import duckdb
 
-from limner_profile.casts import quoted, text_of
 from limner_profile.manifest import Part
 from limner_profile.sources import Source
+from limner_profile.sql_text import quoted, text_of
 
 
 def distinct_rows(con: duckdb.DuckDBPyConnection, source: Source) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from limner_profile.errors import InternalError
+from limner_profile.sql_text import text_of
 
 _AT_ONCE = 500  # rows of one INSERT
 
@@ -56,9 +57,9 @@ class Table:
 
     def describe(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Put the comments on the table and its columns."""
-        connection.execute(f"COMMENT ON TABLE {self.name} IS {text_literal(self.comment)}")
+        connection.execute(f"COMMENT ON TABLE {self.name} IS {text_of(self.comment)}")
         for column in self.columns:
-            connection.execute(f'COMMENT ON COLUMN {self.name}."{column.name}" IS {text_literal(column.comment)}')
+            connection.execute(f'COMMENT ON COLUMN {self.name}."{column.name}" IS {text_of(column.comment)}')
 
     def insert(self, connection: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows given as mappings; raises InternalError where one has other keys than the table's columns."""
@@ -85,8 +86,3 @@ class Table:
 def table(name: str, comment: str, columns: Iterable[tuple[str, str, str]]) -> Table:
     """A table from tuples of name, type and comment."""
     return Table(name, comment, tuple(Column(*column) for column in columns))
-
-
-def text_literal(text: str) -> str:
-    """A text of ours as a SQL literal, for statements that take no parameters."""
-    return "'" + text.replace("'", "''") + "'"

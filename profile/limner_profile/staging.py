@@ -12,19 +12,13 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from limner_profile.casts import StagedField, cast_sql, problem_sql, quoted, text_of
+from limner_profile.casts import StagedField, cast_sql, problem_sql
 from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency
 from limner_profile.csv_lines import lines_of, lines_of_json
 from limner_profile.json_lines import json_relation, true_lines
-from limner_profile.sources import (
-    FieldType,
-    Source,
-    attach_duckdb,
-    detach_duckdb,
-    field_type,
-    is_duckdb,
-    is_json,
-)
+from limner_profile.source_files import attach_duckdb, detach_duckdb, field_type
+from limner_profile.sources import FieldType, Source, is_duckdb, is_json
+from limner_profile.sql_text import quoted, text_of
 
 # The view under which a table in memory (a frame, the rows of a database) is registered.
 IN_MEMORY = "rows_in_memory"

@@ -19,15 +19,8 @@ from limner_profile.errors import Issue, SourceError
 from limner_profile.frames import as_arrow, table_columns, table_digest
 from limner_profile.history import lost_rows
 from limner_profile.manifest import Ingested, Part, read_manifest
-from limner_profile.sources import (
-    FieldType,
-    Source,
-    check_columns,
-    field_type,
-    file_columns,
-    is_duckdb,
-    source_files,
-)
+from limner_profile.source_files import check_columns, field_type, file_columns, source_files
+from limner_profile.sources import FieldType, Source, is_duckdb
 from limner_profile.staging import IN_MEMORY, staged_fields, unreadable_as
 from limner_profile.workspace import Workspace
 

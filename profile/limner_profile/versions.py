@@ -13,11 +13,11 @@ from typing import Any
 
 import duckdb
 
-from limner_profile.casts import quoted, text_of
 from limner_profile.history import joined_sql
 from limner_profile.manifest import read_manifest
 from limner_profile.schema import table
 from limner_profile.sources import FieldType
+from limner_profile.sql_text import quoted, text_of
 from limner_profile.workspace import Workspace
 
 ATTRIBUTE_HISTORY_TABLE = table(

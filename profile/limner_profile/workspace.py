@@ -17,16 +17,8 @@ from pydantic import Field, field_validator
 from limner_profile.definitions import Definition, Document, Location, entries, read_document, validate
 from limner_profile.errors import DefinitionError, Issue, SourceError
 from limner_profile.manifest import remembered
-from limner_profile.sources import (
-    EVENT_FIELDS,
-    FieldType,
-    Source,
-    ZoneName,
-    check_columns,
-    field_type,
-    file_columns,
-    source_files,
-)
+from limner_profile.source_files import check_columns, field_type, file_columns, source_files
+from limner_profile.sources import EVENT_FIELDS, FieldType, Source, ZoneName
 from limner_profile.windows import parse_timezone
 
 CONFIG_NAME = "limner.yaml"

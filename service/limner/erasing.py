@@ -18,6 +18,7 @@ from limner_profile.erasure_scan import Wanted
 from limner_profile.errors import Issue, RefusedError, UserError
 from limner_profile.identity_exceptions import NAME as EXCEPTIONS
 from limner_profile.snapshots import SnapshotStore
+from limner_profile.sql_text import quoted
 from limner_profile.tags.imported import Imported
 from limner_profile.workspace import Workspace
 from limner_segments.exports.manifest import manifest_path
@@ -93,7 +94,7 @@ def _in_values(workspace: Workspace, wanted: Wanted) -> tuple[str, ...]:
     for tag in catalog.computed.values():
         if isinstance(tag, Imported) and (workspace.root / tag.path).is_file():
             path = workspace.root / tag.path
-            user = '"' + tag.user.replace('"', '""') + '"'
+            user = quoted(tag.user)
             if _holds(path, f"CAST({user} AS VARCHAR)", wanted):
                 found.add(tag.path)
     return tuple(sorted(found))

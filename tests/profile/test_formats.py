@@ -19,7 +19,8 @@ from limner_profile.errors import DefinitionError, SourceError
 from limner_profile.ingest import ingest
 from limner_profile.json_lines import true_lines
 from limner_profile.manifest import Ingested
-from limner_profile.sources import Source, file_columns
+from limner_profile.source_files import file_columns
+from limner_profile.sources import Source
 from limner_profile.workspace import open_workspace
 
 Lay = Callable[[Mapping[str, str | bytes]], Path]

@@ -12,7 +12,7 @@ import pytest
 
 from limner_profile.csv_dialect import csv_delimiter
 from limner_profile.errors import DefinitionError, SourceError, UserError
-from limner_profile.sources import field_type, source_files
+from limner_profile.source_files import field_type, source_files
 from limner_profile.workspace import open_workspace
 
 Lay = Callable[[Mapping[str, str | bytes]], Path]

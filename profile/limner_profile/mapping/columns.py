@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from limner_profile.mapping.times import TimeReading, read_times
-from limner_profile.sources import FieldType, field_type
+from limner_profile.source_files import field_type
+from limner_profile.sources import FieldType
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 # A number as people write it: 1.234,50 or €12.50 or 12,5, which is text to a machine.

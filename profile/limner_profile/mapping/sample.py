@@ -12,11 +12,12 @@ from typing import Any
 
 import duckdb
 
-from limner_profile.casts import quoted
 from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency, open_bytes
 from limner_profile.errors import Issue, SourceError, did_you_mean
 from limner_profile.json_lines import json_relation
-from limner_profile.sources import EPOCHS, file_columns, is_json
+from limner_profile.source_files import file_columns
+from limner_profile.sources import EPOCHS, is_json
+from limner_profile.sql_text import quoted
 from limner_profile.staging import forget_faults
 
 SAMPLE_ROWS = 10_000

@@ -1,9 +1,9 @@
 """Acts: which of the events a value is made from, and the relations that reduce them to one row a user. Pure.
 
 Aggregates are gathered by the events that they look at, so that each relation reads the rows of its own events only: stored
-events lie together by name, and one pass over all of them with a filter in each aggregate takes three times as long. What
+events lie together by name, and one pass over all of them with a filter in each aggregate is slower. What
 needs the different values of a property (the commonest, how many) is counted over pairs of user and value first: with
-COUNT(DISTINCT) or mode() a set would be kept for each user, which takes six times as long.
+COUNT(DISTINCT) or mode() a set would be kept for each user, which is slower still (both in `benchmarks/by_hand.py`).
 """
 
 from __future__ import annotations

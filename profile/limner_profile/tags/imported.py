@@ -13,7 +13,8 @@ from sqlglot import exp
 from limner_profile.csv_dialect import csv_reader, is_csv
 from limner_profile.definitions import Title
 from limner_profile.errors import Issue, RefusedError, SourceError, did_you_mean
-from limner_profile.sources import FieldType, file_columns
+from limner_profile.source_files import file_columns
+from limner_profile.sources import FieldType
 from limner_profile.tags.base import TAG_KINDS, Example, Tag
 from limner_profile.tags.scope import Scope
 from limner_profile.workspace import Schema

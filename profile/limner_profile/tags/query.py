@@ -16,7 +16,8 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from limner_profile.errors import Issue, did_you_mean
-from limner_profile.sources import FieldType, field_type
+from limner_profile.source_files import field_type
+from limner_profile.sources import FieldType
 from limner_profile.workspace import Schema
 
 # None of these reads anything but a named relation, tells the time, draws by chance, or makes much out of little.

@@ -143,7 +143,7 @@ class Scope:
         """The local calendar day of a UTC instant before as_of."""
         utc = exp.AtTimeZone(this=moment.copy(), zone=exp.Literal.string("UTC"))
         local = exp.AtTimeZone(this=exp.Paren(this=utc), zone=exp.Literal.string(str(self.timezone)))
-        # Adding the offset that held is many times faster than the calendar of a zone, which is left for times long ago.
+        # Adding the offset that held is faster than the calendar of a zone, which is left for times long ago.
         spans = [
             exp.If(
                 this=exp.GTE(this=moment.copy(), expression=instant(since)),

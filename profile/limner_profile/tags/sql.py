@@ -16,7 +16,8 @@ from sqlglot.errors import SqlglotError
 
 from limner_profile.definitions import Location, Title
 from limner_profile.errors import Issue, did_you_mean
-from limner_profile.sources import FieldType, field_type
+from limner_profile.source_files import field_type
+from limner_profile.sources import FieldType
 from limner_profile.tags.base import TAG_KINDS, Example, Tag, check_reference
 from limner_profile.tags.expressions import as_number, instant
 from limner_profile.tags.query import (
