@@ -79,6 +79,16 @@ class Parser:
         """The token to be read next."""
         return self._tokens[self._at]
 
+    @property
+    def before_call(self) -> tuple[Token, Token]:
+        """The word and the bracket of a call whose arguments stand at the cursor."""
+        return self._tokens[max(self._at - 2, 0)], self._tokens[max(self._at - 1, 0)]
+
+    @property
+    def following(self) -> Token:
+        """The token behind the one to be read next."""
+        return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
+
     def take(self) -> Token:
         """The next token, which is then behind the cursor."""
         token = self.token
@@ -165,8 +175,7 @@ class Parser:
         raise self._unexpected(self.token, wanted)
 
     def _at_call(self) -> bool:
-        following = self._tokens[min(self._at + 1, len(self._tokens) - 1)]
-        return self.token.kind == "name" and not self.token.is_word(*KEYWORDS) and following.is_mark("(")
+        return self.token.kind == "name" and not self.token.is_word(*KEYWORDS) and self.following.is_mark("(")
 
     def _call(self) -> Predicate:
         name = self.take()
@@ -179,7 +188,8 @@ class Parser:
         self.take()
         return self.calls.get(name.text.lower()).read_call(self)
 
-    def _field(self) -> str:
+    def field_name(self) -> str:
+        """The name of a field at the cursor; raises ConditionError for anything else."""
         token = self.token
         if token.kind in {"text", "number"} or token.is_word("true", "false"):
             hint = f"the {self.thing} comes first, then the operator and the value"
@@ -199,7 +209,7 @@ class Parser:
 
     def _predicate(self) -> Predicate:
         start = self.token
-        name = self._field()
+        name = self.field_name()
         token = self.take()
         if token.is_mark(*_OPERATORS):
             value = self.value()
