@@ -7,6 +7,7 @@ import hashlib
 from sqlglot import exp
 
 _DIGITS = 13  # 52 bits, which a DOUBLE holds exactly
+_SCALE = 1 << 4 * _DIGITS
 
 
 def share_of(salt: str) -> exp.Expr:
@@ -22,7 +23,7 @@ def share_of(salt: str) -> exp.Expr:
         to=exp.DataType.build("bigint"),
     )
     return exp.Div(
-        this=exp.Cast(this=number, to=exp.DataType.build("double")), expression=exp.Literal.number(f"{16**_DIGITS}.0")
+        this=exp.Cast(this=number, to=exp.DataType.build("double")), expression=exp.Literal.number(f"{_SCALE}.0")
     )
 
 
@@ -32,4 +33,4 @@ def share_of_user(salt: str, user_id: str) -> float:
     >>> round(share_of_user("spring", "u1"), 6)
     0.43884
     """
-    return int(hashlib.sha256(f"{salt}:{user_id}".encode()).hexdigest()[:_DIGITS], 16) / 16**_DIGITS
+    return int(hashlib.sha256(f"{salt}:{user_id}".encode()).hexdigest()[:_DIGITS], 16) / _SCALE
