@@ -84,7 +84,7 @@ def signature(secret: bytes, timestamp: int, body: bytes) -> str:
     """`v1=` and the HMAC-SHA256 of timestamp, a full stop and body, in hex digits.
 
     >>> signature(b"secret", 1700000000, b"{}")[:19]
-    'v1=8cd3f69b0b5b8c80'
+    'v1=b8569b78799ff9e3'
     """
     return f"v1={hmac.new(secret, f'{timestamp}.'.encode() + body, hashlib.sha256).hexdigest()}"
 
@@ -118,20 +118,22 @@ def send_batch(
         message, _, hint = str(error).partition(" | ")
         raise RefusedError(Issue("bad-value", endpoint.url, message, hint)) from None
     opener = _opener()
+    reason = ""
     for attempt in range(1, endpoint.attempts + 1):
         found = _attempt(opener, endpoint, batch_id, body, clock)
         if isinstance(found, int):
             return Sent(found, attempt)
         if not found.again:
             raise _refused(endpoint, batch_id, found)
+        reason = found.reason
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1)) * (1 - clock.jitter() / 2)
         if found.wait > _PATIENCE:
-            raise _unreached(endpoint, batch_id, f"{found.reason}, and it asks to wait {found.wait:,.0f} seconds")
+            raise _unreached(endpoint, batch_id, f"{reason}, and it asks to wait {found.wait:,.0f} seconds")
         if attempt < endpoint.attempts:
-            on_wait(found.reason, max(pause, found.wait))
+            on_wait(reason, max(pause, found.wait))
             clock.sleep(max(pause, found.wait))
     times = "once" if endpoint.attempts == 1 else f"{endpoint.attempts} times"
-    raise _unreached(endpoint, batch_id, f"{found.reason}, tried {times}")
+    raise _unreached(endpoint, batch_id, f"{reason}, tried {times}")
 
 
 def _opener() -> urllib.request.OpenerDirector:
