@@ -243,7 +243,7 @@ def _judged(snapshot: Snapshot, named: NamedSegment, rules: Rules) -> str:
 
 def audience_sql(snapshot: Snapshot, named: NamedSegment) -> str:
     """The SQL for the `user_id` of everyone in the audience, as every surface counts them."""
-    return audience_query(named.condition).order_by(append=False).sql(dialect="duckdb")
+    return audience_query(named.condition).sql(dialect="duckdb")
 
 
 def _unknown_lists(cursor: duckdb.DuckDBPyConnection, suppressed: Mapping[str, frozenset[str]]) -> list[str]:
