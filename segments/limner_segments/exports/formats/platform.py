@@ -1,0 +1,255 @@
+"""Files for ad platforms: contact data, normalised as the platform says, hashed where it says so, counted where it cannot be used.
+
+A value that cannot be normalised is not guessed: its cell is empty and counted by reason, and a user whom nothing identifies is left
+out. The platforms differ in their fields and rules only. Imports the base, the CSV kind and the rules of normalisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import duckdb
+import pyarrow
+
+from limner_profile.errors import Issue, RefusedError, unknown_name
+from limner_profile.sql_text import quoted, text_of
+from limner_segments.exports.formats.base import Contents, FileFormat, Given, Options, Prepared
+from limner_segments.exports.formats.csv_file import read_csv, write_csv
+from limner_segments.exports.normalise.phone import calling_codes, certain_number, is_region, read_phone
+from limner_segments.exports.normalise.text import (
+    EMPTY_SHA256,
+    Cleaning,
+    clean,
+    clean_plain,
+    is_digest,
+    is_plain,
+    is_sha256,
+)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a rule may know beside its own text: SQL for the country (ISO, upper-case, NULL where unknown), and the day of as_of."""
+
+    country: str
+    today: str
+
+
+@dataclass(frozen=True)
+class PlatformField:
+    """A field of a platform: how its text is cleaned, its value in SQL, why a value is refused, and the columns that it fills.
+
+    `value` and `reason` take SQL for the cleaned text; `reason` gets the value as well. `outputs` is header to SQL over the value.
+    """
+
+    outputs: Mapping[str, Callable[[str], str]]
+    value: Callable[[str, Surroundings], str] = lambda text, _: text
+    reason: Callable[[str, str, Surroundings], str] = lambda text, value, _: "CAST(NULL AS VARCHAR)"
+    cleaning: Cleaning = field(default=Cleaning())
+    hashed: bool = True
+    phone: bool = False
+    # A date of birth becomes three columns: no one digest could be passed on for it.
+    splits: bool = False
+
+
+def same(value: str) -> str:
+    """The value itself: the output of a field that fills one column."""
+    return value
+
+
+# More values than this are worth a branch of SQL of their own for their calling code.
+_MANY = 500
+
+
+class PlatformFile(FileFormat):
+    """A CSV file of hashed contact data."""
+
+    SUFFIX: ClassVar[str] = ".csv"
+    RULES: ClassVar[Mapping[str, PlatformField]] = {}
+    # A user whom none of these sets of fields identifies cannot be matched.
+    IDENTIFYING: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    def check(self, columns: Mapping[str, str], options: Options) -> None:
+        """Nothing; raises UserError for a field that the platform lacks, a mapping that identifies nobody, an unknown region."""
+        for name in columns:
+            if name not in self.FIELDS:
+                raise unknown_name("export-field", name, self.FIELDS)
+        if not any(set(fields) <= set(columns) for fields in self.IDENTIFYING):
+            enough = "; or ".join(" and ".join(fields) for fields in self.IDENTIFYING)
+            message = "nothing of what is mapped identifies a user" if columns else "no tag is mapped to a field"
+            raise RefusedError(Issue("no-identifier", "", message, f"map {enough}: with 'exports:' in limner.yaml, or --map FIELD=TAG"))
+        if options.region is not None and not is_region(options.region):
+            hint = "an ISO code of two capital letters, such as CN or US"
+            raise RefusedError(Issue("unknown-region", "", f"phone numbers cannot be read in {options.region!r}", hint))
+        split = [name for name in columns if options.hashing == "off" and self.RULES[name].splits]
+        if split:
+            message = f"{split[0]} becomes several hashed columns, so it cannot be passed on as one digest"
+            raise RefusedError(Issue("cannot-pass-on", "", message, "leave it out, or hash here"))
+
+    def prepare(self, bench: duckdb.DuckDBPyConnection, given: Given, options: Options) -> Prepared:
+        """Normalised, hashed cells, those who cannot be matched left out."""
+        names = [name for name in self.FIELDS if name in given.columns]
+        texts = ", ".join(f"{_text(name, given)} AS {name}" for name in names)
+        bench.execute(f"CREATE OR REPLACE TEMP TABLE texts AS SELECT user_id, {texts} FROM given")
+        hashing = options.hashing == "on"
+        cleaned, joins = [], []
+        for name in names:
+            rule = self.RULES[name]
+            if rule.hashed and not hashing:
+                cleaned.append(f"trim(texts.{name}) AS {name}")
+            else:
+                expression, join = _cleaned(bench, name, rule.cleaning)
+                cleaned.append(f"{expression} AS {name}")
+                joins.append(join)
+        bench.execute(
+            f"CREATE OR REPLACE TEMP TABLE cleaned AS SELECT user_id, {', '.join(cleaned)} FROM texts {' '.join(joins)}"
+        )
+        judged, joins = [], []
+        around = Surroundings(_country(names, options), text_of(given.today.isoformat()))
+        for name in names:
+            value, reason, join = self._judged(bench, name, hashing, options, around)
+            judged += [f"{value} AS {name}_value", f"{reason} AS {name}_reason", f"cleaned.{name} AS {name}"]
+            joins.append(join)
+        bench.execute(
+            "CREATE OR REPLACE TEMP TABLE judged AS SELECT user_id, "
+            + ", ".join(f"{name}_reason, CASE WHEN {name} <> '' AND {name}_reason IS NULL THEN {name}_value END AS {name}" for name in names)
+            + ", " + ", ".join(f"coalesce({name} = '', true) AS {name}_missing" for name in names)
+            + f" FROM (SELECT cleaned.user_id, {', '.join(judged)} FROM cleaned {' '.join(joins)})"
+        )  # fmt: skip
+        usable = " OR ".join(
+            "(" + " AND ".join(f"{name} IS NOT NULL" for name in fields) + ")"
+            for fields in self.IDENTIFYING
+            if set(fields) <= set(names)
+        )
+        cells, header = [], []
+        for name in names:
+            rule = self.RULES[name]
+            for column, output in rule.outputs.items():
+                cell = output(name)
+                cells.append(f"{f'sha256({cell})' if rule.hashed and hashing else cell} AS {quoted(column)}")
+                header.append(column)
+        users, kept = bench.execute(f"SELECT count(*), count(*) FILTER ({usable}) FROM judged").fetchall()[0]
+        return Prepared(
+            f"SELECT {', '.join(cells)} FROM judged WHERE {usable} ORDER BY user_id",
+            tuple(header),
+            users,
+            "sha256" if hashing else "as-given",
+            *_counts(bench, names),
+            left_out=users - kept,
+        )
+
+    def _judged(
+        self, bench: duckdb.DuckDBPyConnection, name: str, hashing: bool, options: Options, around: Surroundings
+    ) -> tuple[str, str, str]:
+        """SQL for a field's value, for the reason why it cannot be used, and the join that both need."""
+        rule, text = self.RULES[name], f"cleaned.{name}"
+        blank = f"coalesce({text} = '', true)"
+        if rule.hashed and not hashing:
+            reason = (
+                f"CASE WHEN {blank} THEN NULL WHEN NOT {is_sha256(text)} THEN 'not-hashed' "
+                f"WHEN lower({text}) = '{EMPTY_SHA256}' THEN 'hash-of-nothing' END"
+            )
+            return f"lower({text})", reason, ""
+        join = ""
+        if rule.phone:
+            certain = _certain(bench, name, options)
+            value = f"coalesce({certain}, {name}_read.number)"
+            value, reason = rule.value(value, around), f"{name}_read.reason"
+            join = f"LEFT JOIN {name}_read ON {text} = {name}_read.given"
+        else:
+            value = rule.value(text, around)
+            reason = rule.reason(text, value, around)
+        if rule.hashed:
+            reason = f"CASE WHEN {blank} THEN NULL WHEN {is_digest(text)} THEN 'already-hashed' ELSE {reason} END"
+        else:
+            reason = f"CASE WHEN NOT {blank} THEN {reason} END"
+        return value, reason, join
+
+    def write(self, bench: duckdb.DuckDBPyConnection, prepared: Prepared, path: Path) -> None:
+        """As CSV with the platform's header."""
+        write_csv(bench, prepared, path)
+
+    def read(self, path: Path) -> Contents:
+        """The header and the number of rows."""
+        return read_csv(path)
+
+
+def _text(name: str, given: Given) -> str:
+    """SQL: a tag's value as text. Whole numbers have no decimals, instants become local days."""
+    column, type_ = quoted(name), given.types[name]
+    if type_ == "VARCHAR":
+        return column
+    if type_ in ("DOUBLE", "FLOAT"):
+        whole = f"CAST(CAST({column} AS HUGEINT) AS VARCHAR)"
+        return f"CASE WHEN {column} = trunc({column}) AND abs({column}) < 1e18 THEN {whole} ELSE CAST({column} AS VARCHAR) END"
+    if type_.startswith("TIMESTAMP"):
+        local = f"({column} AT TIME ZONE 'UTC') AT TIME ZONE {text_of(str(given.timezone))}"
+        return f"CAST(CAST({local} AS DATE) AS VARCHAR)"
+    return f"CAST({column} AS VARCHAR)"
+
+
+def _cleaned(bench: duckdb.DuckDBPyConnection, name: str, cleaning: Cleaning) -> tuple[str, str]:
+    """SQL for the cleaned text of a field, and the join with what only Python can clean."""
+    column = f"texts.{name}"
+    odd = bench.execute(
+        f"SELECT DISTINCT {name} FROM texts WHERE {name} IS NOT NULL AND NOT {is_plain(name)}"
+    ).fetchall()
+    plain = clean_plain(column, cleaning)
+    if not odd:
+        return plain, ""
+    given = [text for (text,) in odd]
+    table = pyarrow.table({"given": given, "cleaned": [clean(text, cleaning) for text in given]})
+    _keep(bench, f"{name}_cleaned", table)
+    return f"coalesce({name}_cleaned.cleaned, {plain})", f"LEFT JOIN {name}_cleaned ON {column} = {name}_cleaned.given"
+
+
+def _certain(bench: duckdb.DuckDBPyConnection, name: str, options: Options) -> str:
+    """SQL for the numbers of a field that are certain; what is not is read number by number into the table `<name>_read`."""
+    starts = bench.execute(
+        f"SELECT left({name}, 5) FROM cleaned WHERE starts_with({name}, '+') GROUP BY ALL HAVING count(*) >= {_MANY} ORDER BY ALL"
+    ).fetchall()
+    certain = certain_number(f"cleaned.{name}", calling_codes([start for (start,) in starts]), options.region)
+    others = bench.execute(
+        f"SELECT DISTINCT {name} FROM cleaned WHERE {name} <> '' AND {certain} IS NULL AND NOT {is_digest(name)}"
+    ).fetchall()
+    read = [(text, read_phone(text, options.region)) for (text,) in others]
+    schema = pyarrow.schema([("given", pyarrow.string()), ("number", pyarrow.string()), ("reason", pyarrow.string())])
+    columns = [[text for text, _ in read], [phone.number for _, phone in read], [phone.reason for _, phone in read]]
+    _keep(bench, f"{name}_read", pyarrow.table(columns, schema=schema))
+    return certain
+
+
+def _keep(bench: duckdb.DuckDBPyConnection, name: str, table: pyarrow.Table) -> None:
+    bench.register("arriving", table)
+    bench.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM arriving")
+    bench.unregister("arriving")
+
+
+def _country(names: list[str], options: Options) -> str:
+    """SQL for the country of a user: of the mapped tag where it says one, else the region of the options."""
+    from limner_segments.exports.normalise.country import is_country
+
+    region = text_of(options.region) if options.region else "NULL"
+    if "country" not in names:
+        return f"CAST({region} AS VARCHAR)"
+    return f"CASE WHEN {is_country('cleaned.country')} THEN upper(cleaned.country) ELSE {region} END"
+
+
+def _counts(
+    bench: duckdb.DuckDBPyConnection, names: list[str]
+) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """The users without a value by field, and the values that cannot be used by field and reason; only what there is."""
+    counts = ", ".join(f"count(*) FILTER ({name}_missing)" for name in names)
+    row = bench.execute(f"SELECT {counts} FROM judged").fetchall()[0]
+    missing = {name: count for name, count in zip(names, row, strict=True) if count}
+    rejected = {}
+    for name in names:
+        found = bench.execute(
+            f"SELECT {name}_reason, count(*) FROM judged WHERE {name}_reason IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        if found:
+            rejected[name] = dict(found)
+    return missing, rejected
