@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -65,7 +66,9 @@ def write_rows(
     for tag in columns.values():
         if tag not in catalog:
             raise unknown_name("tag", tag, catalog.tags)
-    chosen.check(columns, options)
+    issues = chosen.issues(columns, options)
+    if issues:
+        raise RefusedError(issues)
     require_tags(snapshot, dict.fromkeys(columns.values()))
     if target.exists() and not overwrite:
         raise RefusedError(
@@ -79,7 +82,9 @@ def write_rows(
     with _writing(target) as (temporary, spill), _bench(spill) as bench:
         with contextlib.ExitStack() as stack:
             source = connection or stack.enter_context(snapshot.connection.cursor())
-            selected = ", ".join(["user_id", *(f"{quoted(tag)} AS {quoted(column)}" for column, tag in columns.items())])
+            selected = ", ".join(
+                ["user_id", *(f"{quoted(tag)} AS {quoted(column)}" for column, tag in columns.items())]
+            )
             query = f"SELECT {selected} FROM profiles WHERE user_id IN (SELECT user_id FROM ({recipients_sql}))"
             bench.register("arriving", source.sql(query).to_arrow_reader(100_000))
             bench.execute("CREATE TEMP TABLE given AS SELECT * FROM arriving")
@@ -147,7 +152,12 @@ def _writing(target: Path) -> Iterator[tuple[Path, Path]]:
 @contextlib.contextmanager
 def _bench(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory with the file access that a snapshot's connection does not have."""
-    config = {"threads": 2, "memory_limit": "2GB", "temp_directory": str(spill), "autoload_known_extensions": False}
+    config: dict[str, Any] = {
+        "threads": 2,
+        "memory_limit": "2GB",
+        "temp_directory": str(spill),
+        "autoload_known_extensions": False,
+    }
     with duckdb.connect(config=config) as bench:
         yield bench
 
