@@ -189,7 +189,7 @@ class Ledger:
             _write_table(file, table)
         return self.commit(id_, finished=False)
 
-    def settle(self, root: Path) -> None:
+    def settle(self) -> None:
         """Decide on exports to files that were killed: those whose file is there count, the others are forgotten.
 
         Users that have no record are removed, too. The caller holds the lock.
@@ -198,7 +198,7 @@ class Ledger:
             record = begun.record
             if record.format == "webhook":
                 continue
-            if record.sha256 and _digest(root / record.target) == record.sha256:
+            if record.sha256 and _digest(self.state.parent / record.target) == record.sha256:
                 self.commit(record.id)
             else:
                 self.drop(record.id)

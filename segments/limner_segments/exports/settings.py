@@ -60,7 +60,7 @@ class Destination(Definition):
     as_: DestinationKind = Field(alias="as")
     """csv, jsonl, parquet, google or meta for a file, webhook for a URL."""
     path: str = ""
-    """The file, from the workspace's folder; `{segment}` stands for the segment's name. By default it is in `exports/<destination>/`."""
+    """The file, from the workspace's folder. `{segment}` stands for the segment's name, `{export}` for the export's id."""
     url: str = ""
     """Where a webhook's batches are sent: http or https."""
     secret_env: str = ""
@@ -107,9 +107,9 @@ class Destination(Definition):
     @field_validator("path")
     @classmethod
     def _check_path(cls, path: str) -> str:
-        without = path.replace("{segment}", "")
+        without = path.replace("{segment}", "").replace("{export}", "")
         if "{" in without or "}" in without:
-            raise ValueError(f"{path!r} has another placeholder than {{segment}} | exports/{{segment}}.csv")
+            raise ValueError(f"{path!r} has another placeholder | only {{segment}} and {{export}} stand for something")
         return path
 
     @model_validator(mode="after")

@@ -239,13 +239,17 @@ def test_a_list_names_users_by_any_id_that_is_merged_with_theirs(tmp_path: Path)
 def test_a_list_of_other_ids_than_users_is_warned_of(snapshot: Snapshot, tmp_path: Path) -> None:
     lists = {"mail.txt": {"a@b.de", "c@d.de"}, "empty.txt": set[str](), "some.txt": {"u00001", "gone"}}
     found = draw(snapshot, Ledger(tmp_path), Rules(), lists)
-    assert found.warnings == ("lists/mail.txt: none of its 2 ids is that of a user in this snapshot; are they user_ids?",)
+    assert found.warnings == (
+        "lists/mail.txt: none of its 2 ids is that of a user in this snapshot; are they user_ids?",
+    )
 
 
 def test_too_few_recipients_are_refused_after_all_rules(snapshot: Snapshot, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     rules = Rules(consent=("agrees",), min_size=50)
-    with pytest.raises(RefusedError, match=r"46 of the audience of 91 users are left, fewer than 50 \(45 without") as caught:
+    with pytest.raises(
+        RefusedError, match=r"46 of the audience of 91 users are left, fewer than 50 \(45 without"
+    ) as caught:
         draw(snapshot, ledger, rules, where="n <= 90")
     assert caught.value.code == "audience-too-small"
     with pytest.raises(RefusedError, match="the audience has 49 users, fewer than 50"):
@@ -278,13 +282,24 @@ def test_rules_come_from_all_exports_the_destination_and_the_command(tmp_path: P
         {"suppression": ["a.txt"], "consent": "agrees", "cap": {"days": 7}, "holdout": {"share": 0.1}}
     )
     own = Destination.model_validate(
-        {"as": "csv", "suppression": ["b.txt", "a.txt"], "consent": "reads", "cap": {"days": 1, "contacts": 3}, "changes": True}
+        {
+            "as": "csv",
+            "suppression": ["b.txt", "a.txt"],
+            "consent": "reads",
+            "cap": {"days": 1, "contacts": 3},
+            "changes": True,
+        }
     )
     assert rules_of(common, None, 50) == Rules(
         ("a.txt",), ("agrees",), Cap(days=7), HoldOut(share=0.1, salt="limner"), changes=False, min_size=50
     )
     assert rules_of(common, own, 5, holdout=0.2, salt="s") == Rules(
-        ("a.txt", "b.txt"), ("agrees", "reads"), Cap(days=1, contacts=3), HoldOut(share=0.2, salt="s"), changes=True, min_size=5
+        ("a.txt", "b.txt"),
+        ("agrees", "reads"),
+        Cap(days=1, contacts=3),
+        HoldOut(share=0.2, salt="s"),
+        changes=True,
+        min_size=5,
     )
     assert rules_of(common, None, 1, holdout=0).holdout is None
     assert rules_of(common, None, 1, salt="s").holdout == HoldOut(share=0.1, salt="s")
