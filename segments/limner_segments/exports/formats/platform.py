@@ -18,7 +18,7 @@ from limner_profile.errors import Issue, RefusedError, unknown_name
 from limner_profile.sql_text import quoted, text_of
 from limner_segments.exports.formats.base import Contents, FileFormat, Given, Options, Prepared
 from limner_segments.exports.formats.csv_file import read_csv, write_csv
-from limner_segments.exports.normalise.phone import calling_codes, certain_number, is_region, read_phone
+from limner_segments.exports.normalise.phone import bare_number, calling_codes, certain_number, is_region, read_phone
 from limner_segments.exports.normalise.text import (
     EMPTY_SHA256,
     Cleaning,
@@ -107,20 +107,24 @@ class PlatformFile(FileFormat):
         bench.execute(
             f"CREATE OR REPLACE TEMP TABLE cleaned AS SELECT user_id, {', '.join(cleaned)} FROM texts {' '.join(joins)}"
         )
-        judged, joins = [], []
         around = Surroundings(_country(names, options), text_of(given.today.isoformat()))
         for name in names:
-            value, reason, join = self._judged(bench, name, hashing, options, around)
-            judged += [f"{value} AS {name}_value", f"{reason} AS {name}_reason", f"cleaned.{name} AS {name}"]
-            joins.append(join)
+            if self.RULES[name].phone and hashing:
+                _read_phones(bench, name, options)
+        values = [f"{self._value(name, hashing, around)} AS {name}_value" for name in names]
+        reasons = [f"{self._reason(name, hashing, around)} AS {name}_reason" for name in names]
+        usable_values = [
+            f"CASE WHEN {name} <> '' AND {name}_reason IS NULL THEN nullif({name}_value, '') END AS {name}_cell" for name in names
+        ]
+        # Each step by itself: what a later one repeats is computed once.
         bench.execute(
-            "CREATE OR REPLACE TEMP TABLE judged AS SELECT user_id, "
-            + ", ".join(f"{name}_reason, CASE WHEN {name} <> '' AND {name}_reason IS NULL THEN {name}_value END AS {name}" for name in names)
-            + ", " + ", ".join(f"coalesce({name} = '', true) AS {name}_missing" for name in names)
-            + f" FROM (SELECT cleaned.user_id, {', '.join(judged)} FROM cleaned {' '.join(joins)})"
-        )  # fmt: skip
+            "CREATE OR REPLACE TEMP TABLE judged AS "
+            f"SELECT user_id, {', '.join(usable_values)}, COLUMNS('_reason$'), "
+            + ", ".join(f"coalesce({name} = '', true) AS {name}_missing" for name in names)
+            + f" FROM (SELECT *, {', '.join(reasons)} FROM (SELECT *, {', '.join(values)} FROM cleaned))"
+        )
         usable = " OR ".join(
-            "(" + " AND ".join(f"{name} IS NOT NULL" for name in fields) + ")"
+            "(" + " AND ".join(f"{name}_cell IS NOT NULL" for name in fields) + ")"
             for fields in self.IDENTIFYING
             if set(fields) <= set(names)
         )
@@ -128,7 +132,7 @@ class PlatformFile(FileFormat):
         for name in names:
             rule = self.RULES[name]
             for column, output in rule.outputs.items():
-                cell = output(name)
+                cell = output(f"{name}_cell")
                 cells.append(f"{f'sha256({cell})' if rule.hashed and hashing else cell} AS {quoted(column)}")
                 header.append(column)
         users, kept = bench.execute(f"SELECT count(*), count(*) FILTER ({usable}) FROM judged").fetchall()[0]
@@ -141,32 +145,22 @@ class PlatformFile(FileFormat):
             left_out=users - kept,
         )
 
-    def _judged(
-        self, bench: duckdb.DuckDBPyConnection, name: str, hashing: bool, options: Options, around: Surroundings
-    ) -> tuple[str, str, str]:
-        """SQL for a field's value, for the reason why it cannot be used, and the join that both need."""
-        rule, text = self.RULES[name], f"cleaned.{name}"
-        blank = f"coalesce({text} = '', true)"
+    def _value(self, name: str, hashing: bool, around: Surroundings) -> str:
+        """SQL for the normalised value of a field."""
+        rule = self.RULES[name]
         if rule.hashed and not hashing:
-            reason = (
-                f"CASE WHEN {blank} THEN NULL WHEN NOT {is_sha256(text)} THEN 'not-hashed' "
-                f"WHEN lower({text}) = '{EMPTY_SHA256}' THEN 'hash-of-nothing' END"
-            )
-            return f"lower({text})", reason, ""
-        join = ""
-        if rule.phone:
-            certain = _certain(bench, name, options)
-            value = f"coalesce({certain}, {name}_read.number)"
-            value, reason = rule.value(value, around), f"{name}_read.reason"
-            join = f"LEFT JOIN {name}_read ON {text} = {name}_read.given"
+            return f"lower({name})"
+        return rule.value(f"{name}_number" if rule.phone else name, around)
+
+    def _reason(self, name: str, hashing: bool, around: Surroundings) -> str:
+        """SQL for why the value of a field cannot be used, NULL where it can or there is none."""
+        rule = self.RULES[name]
+        if rule.hashed and not hashing:
+            reason = f"WHEN NOT {is_sha256(name)} THEN 'not-hashed' WHEN {name}_value = '{EMPTY_SHA256}' THEN 'hash-of-nothing'"
         else:
-            value = rule.value(text, around)
-            reason = rule.reason(text, value, around)
-        if rule.hashed:
-            reason = f"CASE WHEN {blank} THEN NULL WHEN {is_digest(text)} THEN 'already-hashed' ELSE {reason} END"
-        else:
-            reason = f"CASE WHEN NOT {blank} THEN {reason} END"
-        return value, reason, join
+            other = f"{name}_trouble" if rule.phone else rule.reason(name, f"{name}_value", around)
+            reason = f"{f'WHEN {is_digest(name)} THEN {chr(39)}already-hashed{chr(39)} ' if rule.hashed else ''}ELSE {other}"
+        return f"CASE WHEN coalesce({name} = '', true) THEN NULL {reason} END"
 
     def write(self, bench: duckdb.DuckDBPyConnection, prepared: Prepared, path: Path) -> None:
         """As CSV with the platform's header."""
@@ -206,20 +200,28 @@ def _cleaned(bench: duckdb.DuckDBPyConnection, name: str, cleaning: Cleaning) ->
     return f"coalesce({name}_cleaned.cleaned, {plain})", f"LEFT JOIN {name}_cleaned ON {column} = {name}_cleaned.given"
 
 
-def _certain(bench: duckdb.DuckDBPyConnection, name: str, options: Options) -> str:
-    """SQL for the numbers of a field that are certain; what is not is read number by number into the table `<name>_read`."""
+def _read_phones(bench: duckdb.DuckDBPyConnection, name: str, options: Options) -> None:
+    """Add `<name>_number` and `<name>_trouble` to `cleaned`: what SQL is not certain of is read by `phonenumbers`, each value once."""
+    bench.execute(f"CREATE OR REPLACE TEMP TABLE bare AS SELECT *, {bare_number(name)} AS {name}_bare FROM cleaned")
     starts = bench.execute(
-        f"SELECT left({name}, 5) FROM cleaned WHERE starts_with({name}, '+') GROUP BY ALL HAVING count(*) >= {_MANY} ORDER BY ALL"
+        f"SELECT left({name}_bare, 5) FROM bare WHERE starts_with({name}_bare, '+') "
+        f"GROUP BY ALL HAVING count(*) >= {_MANY} ORDER BY ALL"
     ).fetchall()
-    certain = certain_number(f"cleaned.{name}", calling_codes([start for (start,) in starts]), options.region)
+    certain = certain_number(f"{name}_bare", calling_codes([start for (start,) in starts]), options.region)
+    bench.execute(f"CREATE OR REPLACE TEMP TABLE certain AS SELECT *, {certain} AS {name}_certain FROM bare")
     others = bench.execute(
-        f"SELECT DISTINCT {name} FROM cleaned WHERE {name} <> '' AND {certain} IS NULL AND NOT {is_digest(name)}"
+        f"SELECT DISTINCT {name} FROM certain WHERE {name} <> '' AND {name}_certain IS NULL AND NOT {is_digest(name)}"
     ).fetchall()
     read = [(text, read_phone(text, options.region)) for (text,) in others]
     schema = pyarrow.schema([("given", pyarrow.string()), ("number", pyarrow.string()), ("reason", pyarrow.string())])
     columns = [[text for text, _ in read], [phone.number for _, phone in read], [phone.reason for _, phone in read]]
-    _keep(bench, f"{name}_read", pyarrow.table(columns, schema=schema))
-    return certain
+    _keep(bench, "read", pyarrow.table(columns, schema=schema))
+    bench.execute(
+        f"CREATE OR REPLACE TEMP TABLE cleaned AS SELECT certain.* EXCLUDE ({name}_bare, {name}_certain), "
+        f"coalesce({name}_certain, number) AS {name}_number, reason AS {name}_trouble "
+        f"FROM certain LEFT JOIN read ON certain.{name} = read.given"
+    )
+    bench.execute("DROP TABLE bare; DROP TABLE certain; DROP TABLE read")
 
 
 def _keep(bench: duckdb.DuckDBPyConnection, name: str, table: pyarrow.Table) -> None:
@@ -235,7 +237,7 @@ def _country(names: list[str], options: Options) -> str:
     region = text_of(options.region) if options.region else "NULL"
     if "country" not in names:
         return f"CAST({region} AS VARCHAR)"
-    return f"CASE WHEN {is_country('cleaned.country')} THEN upper(cleaned.country) ELSE {region} END"
+    return f"CASE WHEN {is_country('country')} THEN upper(country) ELSE {region} END"
 
 
 def _counts(

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from limner_profile.sql_text import text_of
 
 # What may stand between digits without changing their meaning.
-_SEPARATED = r"\+?[0-9](?:[0-9 ().-]*[0-9])?"
-_SEPARATORS = "[ ().-]"
+_SEPARATORS = " ().-"
 
 
 @dataclass(frozen=True)
@@ -67,26 +66,27 @@ def calling_codes(starts: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def certain_number(text: str, codes: Sequence[str], region: str | None) -> str:
-    """SQL: the E.164 number of a text that is certain without `phonenumbers`, NULL for all others.
+def bare_number(text: str) -> str:
+    """SQL: a text without the usual separators, NULL where something else than digits and a leading plus is left."""
+    bare = f"translate({text}, '{_SEPARATORS}', '')"
+    return f"CASE WHEN regexp_full_match({bare}, '\\+?[0-9]+') THEN {bare} END"
+
+
+def certain_number(bare: str, codes: Sequence[str], region: str | None) -> str:
+    """SQL: the E.164 number of a bare number that is certain without `phonenumbers`, NULL for all others.
 
     Numbers with a plus are certain for the calling `codes` only; without one, for the main country of its code only.
     """
-    digits = f"regexp_replace({text}, '{_SEPARATORS}', '', 'g')"
     branches = []
     for code in codes:
-        national = f"substr({digits}, {len(code) + 2})"
-        certain = _certain(national, code, region=None)
+        certain = _certain(f"substr({bare}, {len(code) + 2})", code, local=False)
         if certain:
-            branches.append(f"WHEN starts_with({text}, '+{code}') AND {certain} THEN {digits}")
-    if region is not None:
-        code = _main_code(region)
-        certain = _certain(digits, code, region) if code else None
-        if certain:
-            branches.append(f"WHEN NOT starts_with({text}, '+') AND {certain} THEN '+{code}' || {digits}")
-    if not branches:
-        return "CAST(NULL AS VARCHAR)"
-    return f"CASE WHEN NOT regexp_full_match({text}, '{_SEPARATED}') THEN NULL {' '.join(branches)} END"
+            branches.append(f"WHEN starts_with({bare}, '+{code}') THEN CASE WHEN {certain} THEN {bare} END")
+    code = _main_code(region) if region is not None else None
+    certain = _certain(bare, code, local=True) if code else None
+    if certain:
+        branches.append(f"WHEN NOT starts_with({bare}, '+') AND {certain} THEN '+{code}' || {bare}")
+    return f"CASE {' '.join(branches)} END" if branches else "CAST(NULL AS VARCHAR)"
 
 
 def _main_code(region: str) -> str | None:
@@ -97,8 +97,11 @@ def _main_code(region: str) -> str | None:
     return str(code) if phonenumbers.region_code_for_country_code(code) == region else None
 
 
-def _certain(national: str, code: str, region: str | None) -> str | None:
-    """SQL: whether the digits after a calling code are a valid number that is read in one way only; None where none can be certain."""
+def _certain(national: str, code: str, *, local: bool) -> str | None:
+    """SQL: whether the digits of a number without its calling code are valid and read in one way only; None where nothing is certain.
+
+    A `local` number was written without the calling code, so it must not begin like one, nor like a call abroad.
+    """
     import phonenumbers
     from phonenumbers import PhoneMetadata
 
@@ -114,15 +117,9 @@ def _certain(national: str, code: str, region: str | None) -> str | None:
             kinds.append(f"(length({national}) IN ({lengths}) AND {fits})" if lengths else fits)
     if not kinds:
         return None
-    checks = [
-        f"NOT starts_with({national}, '0')",
-        f"regexp_full_match({national}, {text_of(plan.general_desc.national_number_pattern)})",
-        f"({' OR '.join(kinds)})",
-    ]
-    prefixes = [plan.national_prefix_for_parsing]
-    if region is not None:
-        prefixes += [plan.international_prefix, code]
-    for prefix in prefixes:
-        if prefix:
-            checks.append(f"NOT regexp_matches({national}, {text_of(f'^(?:{prefix})')})")
-    return " AND ".join(checks)
+    others = ["0", plan.national_prefix_for_parsing, *([plan.international_prefix, code] if local else [])]
+    other = "|".join(f"(?:{prefix})" for prefix in others if prefix)
+    return (
+        f"({' OR '.join(kinds)}) AND NOT regexp_matches({national}, {text_of(f'^(?:{other})')}) "
+        f"AND regexp_full_match({national}, {text_of(plan.general_desc.national_number_pattern)})"
+    )

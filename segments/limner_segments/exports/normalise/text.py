@@ -57,12 +57,13 @@ def clean_plain(text: str, cleaning: Cleaning) -> str:
         text = f"regexp_replace({text}, '[!-/:-@\\[-`{{-~]', '', 'g')"
     # Most values have no white space but single spaces inside: only the others are worth a regular expression.
     spaced = f"trim(regexp_replace({text}, '[\\t\\n\\r ]+', ' ', 'g'))"
-    return f"CASE WHEN regexp_matches({text}, '[\\t\\n\\r]|  |^ | $') THEN {spaced} ELSE {text} END"
+    odd = f"regexp_matches({text}, '[\\t\\n\\r]') OR contains({text}, '  ') OR starts_with({text}, ' ') OR ends_with({text}, ' ')"
+    return f"CASE WHEN {odd} THEN {spaced} ELSE {text} END"
 
 
 def is_digest(text: str) -> str:
     """SQL: whether an expression is a digest already (MD5, SHA-1 or SHA-256 in hexadecimal)."""
-    return f"regexp_full_match({text}, '{_DIGESTS}')"
+    return f"(length({text}) IN (32, 40, 64) AND regexp_full_match({text}, '{_DIGESTS}'))"
 
 
 def is_sha256(text: str) -> str:
