@@ -177,6 +177,15 @@ def draw_recipients(
     return Recipients(users, accounting, rules, last.id if last else "", tuple(warnings))
 
 
+def listed_users(snapshot: Snapshot, suppressed: Mapping[str, frozenset[str]]) -> set[str]:
+    """The ids on the lists, with the users that own one of them by a merge."""
+    ids = {id_ for named in suppressed.values() for id_ in named}
+    if ids and snapshot.columns("identities"):
+        rows = snapshot.rows("SELECT id, user_id FROM identities WHERE id <> user_id")
+        ids |= {row["user_id"] for row in rows if row["id"] in ids}
+    return ids
+
+
 def _register(
     cursor: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
