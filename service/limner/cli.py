@@ -12,6 +12,7 @@ import limner
 from limner.commands import (
     build,
     demo,
+    exports,
     init,
     insights,
     profile,
@@ -81,6 +82,7 @@ app.add_typer(profile.app, name="profile", rich_help_panel="Look")
 app.add_typer(snapshots.app, name="snapshots", rich_help_panel="Look")
 app.add_typer(users.app, name="users", rich_help_panel="Look")
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")
+app.add_typer(exports.app, name="export", rich_help_panel="Act")
 app.add_typer(scenarios.app, name="scenarios", rich_help_panel="Act")
 app.add_typer(insights.app, name="insights", rich_help_panel="Act")
 

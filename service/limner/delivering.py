@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limner.project import Progress, Project
 from limner_profile.errors import Issue, RefusedError, UnknownNameError, UserError, did_you_mean
@@ -226,6 +226,25 @@ def abandon(project: Project, id_: str) -> ExportRecord:
         raise UnknownNameError(Issue("unknown-export", "", f"there is no unfinished export {id_!r}", hint))
     with ledger.lock(), ledger.run_lock(id_):
         return ledger.abandon(id_)
+
+
+def listed(project: Project) -> list[dict[str, Any]]:
+    """A row for each export, newest first; `state` is done, given up, or how far a run is that was begun."""
+    ledger = Ledger(project.workspace.state)
+    rows = [(record, "done" if record.finished else "given up") for record in ledger.exports()]
+    for begun in ledger.begun():
+        state = f"{begun.done} of {begun.record.batches} batches" if begun.record.format == "webhook" else "begun"
+        rows.append((begun.record, state))
+    rows.sort(key=lambda row: int(row[0].id.split("-")[1]), reverse=True)
+    return [
+        {
+            **record.model_dump(exclude={"id"}),
+            "export": record.id,
+            "state": state,
+            **{name: record.accounting.get(name, 0) for name in ("recipients", "left", "held_out")},
+        }
+        for record, state in rows
+    ]
 
 
 def _destination(settings: ExportSettings, asked: Asked) -> Destination | None:

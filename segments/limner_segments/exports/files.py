@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -67,7 +68,9 @@ def write_rows(
     for tag in columns.values():
         if tag not in catalog:
             raise unknown_name("tag", tag, catalog.tags)
-    chosen.check(columns, options)
+    issues = chosen.issues(columns, options)
+    if issues:
+        raise RefusedError(issues)
     require_tags(snapshot, dict.fromkeys(columns.values()))
     if target.exists() and not overwrite:
         raise RefusedError(
@@ -152,7 +155,12 @@ def _writing(target: Path) -> Iterator[tuple[Path, Path]]:
 @contextlib.contextmanager
 def _bench(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory with the file access that a snapshot's connection does not have."""
-    config = {"threads": 2, "memory_limit": "2GB", "temp_directory": str(spill), "autoload_known_extensions": False}
+    config: dict[str, Any] = {
+        "threads": 2,
+        "memory_limit": "2GB",
+        "temp_directory": str(spill),
+        "autoload_known_extensions": False,
+    }
     with duckdb.connect(config=config) as bench:
         yield bench
 

@@ -1,13 +1,13 @@
 """The settings of exports in limner.yaml, `exports:`: whom every export leaves out, and the destinations by name.
 
-Floor 1 keeps the mapping as it is written; here it becomes typed. Imports floor 1 only.
+Floor 1 keeps the mapping as it is written; here it becomes typed. Imports floor 1 and the fields beside it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -17,6 +17,7 @@ from limner_profile.definitions import SECRET, Definition, validate
 from limner_profile.errors import DefinitionError, Issue, did_you_mean, unknown_name
 from limner_profile.sources import FieldType
 from limner_profile.workspace import Workspace
+from limner_segments.exports.fields import GoogleFields, MetaFields, field_issues
 
 DestinationKind = Literal["csv", "jsonl", "parquet", "google", "meta", "webhook"]
 FILE_KINDS: tuple[str, ...] = tuple(kind for kind in get_args(DestinationKind) if kind != "webhook")
@@ -135,9 +136,9 @@ class ExportSettings(Definition):
     """The frequency cap, from the ledger of exports."""
     holdout: HoldOut | None = None
     """A share of every audience that is kept out; --holdout and --salt are stronger."""
-    google: dict[str, Any] = Field(default_factory=dict)
+    google: GoogleFields | None = None
     """Which tags fill the fields of Google Customer Match."""
-    meta: dict[str, Any] = Field(default_factory=dict)
+    meta: MetaFields | None = None
     """Which tags fill the fields of Meta Custom Audiences."""
     destinations: dict[str, Destination] = Field(default_factory=dict)
     """Where exports go, by name: `limner segments export --to NAME`."""
@@ -235,6 +236,10 @@ def _check_tags(settings: ExportSettings, workspace: Workspace, types: Mapping[s
         if tag and tag not in types:
             hint = did_you_mean(tag, types, "name a tag of tags/")
             issues.append(Issue("unknown-tag", workspace.document.where(place), f"unknown tag {tag!r}", hint))
+    for platform, fields in (("google", settings.google), ("meta", settings.meta)):
+        if fields is not None:
+            places = {name: workspace.document.where(("exports", platform, name)) for name in fields.tags()}
+            issues += field_issues(fields, places, types)
     for place, tag in consents:
         if tag and types.get(tag, "boolean") != "boolean":
             message = f"consent is a boolean tag, and {tag!r} is a {types[tag]}"

@@ -28,11 +28,20 @@ def verify_file(path: Path) -> Verified:
     """
     place = manifest_path(path)
     if not path.is_file():
-        hint = "its manifest stands alone: the export did not finish; run it again" if place.exists() else "name an exported file"
+        hint = (
+            "its manifest stands alone: the export did not finish; run it again"
+            if place.exists()
+            else "name an exported file"
+        )
         raise RefusedError(Issue("no-file", str(path), "there is no such file", hint))
     if not place.exists():
         raise RefusedError(
-            Issue("no-manifest", str(path), f"there is no {place.name} beside it", "without it nothing is proven; export again")
+            Issue(
+                "no-manifest",
+                str(path),
+                f"there is no {place.name} beside it",
+                "without it nothing is proven; export again",
+            )
         )
     try:
         manifest = Manifest.model_validate_json(place.read_text(encoding="utf-8"))

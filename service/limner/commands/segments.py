@@ -1,4 +1,4 @@
-"""limner segments: list, show, size, sql, compare and export; each on a name or --where."""
+"""limner segments: list, show, size, sql and compare; each on a name or --where. Other verbs have files of their own."""
 
 from __future__ import annotations
 
@@ -162,29 +162,3 @@ def compare(
         ]
         names = [key for key in names if key not in ("tag", "suppressed")]
     print_rows(rows, chosen, names)
-
-
-@app.command("export")
-def export(
-    name: SegmentName = None,
-    directory: Dir = Path("."),
-    where: WhereText = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The file to write; exports/<segment>.csv by default.")
-    ] = None,
-    columns: Annotated[str, typer.Option("--columns", help="Tags to export beside user_id, with commas.")] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
-    style: Style = "table",
-) -> None:
-    """Write an audience as CSV, with a manifest that proves the file."""
-    from limner.exporting import export_segment
-    from limner.output import print_object
-
-    chosen = style_of(style)
-    project = opened(directory)
-    named = segment_of(project, name, where)
-    with project.store.open() as current:
-        note_stale(project, current, named)
-    chosen_columns = [column.strip() for column in columns.split(",") if column.strip()]
-    path, manifest = export_segment(project, named, out, chosen_columns, overwrite=overwrite)
-    print_object({"path": str(path), **manifest.model_dump()}, chosen)

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
+from limner_profile.errors import Issue
 from limner_profile.registry import Registry
 
 FORMATS: Registry[FileFormat] = Registry("export")
@@ -88,8 +89,9 @@ class FileFormat(ABC):
     FIELDS: ClassVar[tuple[str, ...]] = ()
     EXAMPLES: ClassVar[tuple[FormatExample, ...]] = ()
 
-    def check(self, columns: Mapping[str, str], options: Options) -> None:
-        """Nothing; raises UserError where the columns or options do not fit the kind."""
+    def issues(self, columns: Mapping[str, str], options: Options) -> list[Issue]:
+        """What of the columns or options does not fit the kind."""
+        return []
 
     @abstractmethod
     def prepare(self, bench: duckdb.DuckDBPyConnection, given: Given, options: Options) -> Prepared:

@@ -64,7 +64,9 @@ class CsvFile(FileFormat):
         cells = []
         for column, type_ in types.items():
             cell = text_cell(column, type_)
-            cells.append(f"{safe_cell(cell) if options.safe_cells and type_ == 'VARCHAR' else cell} AS {quoted(column)}")
+            cells.append(
+                f"{safe_cell(cell) if options.safe_cells and type_ == 'VARCHAR' else cell} AS {quoted(column)}"
+            )
         (users,) = bench.execute("SELECT count(*) FROM given").fetchall()[0]
         return Prepared(f"SELECT {', '.join(cells)} FROM given ORDER BY given.user_id", tuple(types), users)
 

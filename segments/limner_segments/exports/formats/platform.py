@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import duckdb
-import pyarrow
 
-from limner_profile.errors import Issue, RefusedError, unknown_name
+from limner_profile.errors import Issue, did_you_mean
 from limner_profile.sql_text import quoted, text_of
 from limner_segments.exports.formats.base import Contents, FileFormat, Given, Options, Prepared
 from limner_segments.exports.formats.csv_file import read_csv, write_csv
@@ -72,22 +71,28 @@ class PlatformFile(FileFormat):
     # A user whom none of these sets of fields identifies cannot be matched.
     IDENTIFYING: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
-    def check(self, columns: Mapping[str, str], options: Options) -> None:
-        """Nothing; raises UserError for a field that the platform lacks, a mapping that identifies nobody, an unknown region."""
-        for name in columns:
-            if name not in self.FIELDS:
-                raise unknown_name("export-field", name, self.FIELDS)
-        if not any(set(fields) <= set(columns) for fields in self.IDENTIFYING):
+    def issues(self, columns: Mapping[str, str], options: Options) -> list[Issue]:
+        """A field that the platform lacks, a mapping that identifies nobody, an unknown region, digests of what is split."""
+        found = [
+            Issue(
+                "unknown-field", "", f"unknown field {name!r}", did_you_mean(name, self.FIELDS, ", ".join(self.FIELDS))
+            )
+            for name in columns
+            if name not in self.FIELDS
+        ]
+        if not found and not any(set(fields) <= set(columns) for fields in self.IDENTIFYING):
             enough = "; or ".join(" and ".join(fields) for fields in self.IDENTIFYING)
             message = "nothing of what is mapped identifies a user" if columns else "no tag is mapped to a field"
-            raise RefusedError(Issue("no-identifier", "", message, f"map {enough}: with 'exports:' in limner.yaml, or --map FIELD=TAG"))
+            hint = f"map {enough}: below 'exports:' in limner.yaml, or by --map FIELD=TAG"
+            found.append(Issue("no-identifier", "", message, hint))
         if options.region is not None and not is_region(options.region):
             hint = "an ISO code of two capital letters, such as CN or US"
-            raise RefusedError(Issue("unknown-region", "", f"phone numbers cannot be read in {options.region!r}", hint))
-        split = [name for name in columns if options.hashing == "off" and self.RULES[name].splits]
-        if split:
-            message = f"{split[0]} becomes several hashed columns, so it cannot be passed on as one digest"
-            raise RefusedError(Issue("cannot-pass-on", "", message, "leave it out, or hash here"))
+            found.append(Issue("unknown-region", "", f"phone numbers cannot be read in {options.region!r}", hint))
+        for name in columns:
+            if options.hashing == "off" and name in self.RULES and self.RULES[name].splits:
+                message = f"{name} becomes several hashed columns, so it cannot be passed on as one digest"
+                found.append(Issue("cannot-pass-on", "", message, "leave it out, or hash here"))
+        return found
 
     def prepare(self, bench: duckdb.DuckDBPyConnection, given: Given, options: Options) -> Prepared:
         """Normalised, hashed cells, those who cannot be matched left out."""
@@ -114,7 +119,8 @@ class PlatformFile(FileFormat):
         values = [f"{self._value(name, hashing, around)} AS {name}_value" for name in names]
         reasons = [f"{self._reason(name, hashing, around)} AS {name}_reason" for name in names]
         usable_values = [
-            f"CASE WHEN {name} <> '' AND {name}_reason IS NULL THEN nullif({name}_value, '') END AS {name}_cell" for name in names
+            f"CASE WHEN {name} <> '' AND {name}_reason IS NULL THEN nullif({name}_value, '') END AS {name}_cell"
+            for name in names
         ]
         # Each step by itself: what a later one repeats is computed once.
         bench.execute(
@@ -159,7 +165,9 @@ class PlatformFile(FileFormat):
             reason = f"WHEN NOT {is_sha256(name)} THEN 'not-hashed' WHEN {name}_value = '{EMPTY_SHA256}' THEN 'hash-of-nothing'"
         else:
             other = f"{name}_trouble" if rule.phone else rule.reason(name, f"{name}_value", around)
-            reason = f"{f'WHEN {is_digest(name)} THEN {chr(39)}already-hashed{chr(39)} ' if rule.hashed else ''}ELSE {other}"
+            reason = (
+                f"{f'WHEN {is_digest(name)} THEN {chr(39)}already-hashed{chr(39)} ' if rule.hashed else ''}ELSE {other}"
+            )
         return f"CASE WHEN coalesce({name} = '', true) THEN NULL {reason} END"
 
     def write(self, bench: duckdb.DuckDBPyConnection, prepared: Prepared, path: Path) -> None:
@@ -195,8 +203,7 @@ def _cleaned(bench: duckdb.DuckDBPyConnection, name: str, cleaning: Cleaning) ->
     if not odd:
         return plain, ""
     given = [text for (text,) in odd]
-    table = pyarrow.table({"given": given, "cleaned": [clean(text, cleaning) for text in given]})
-    _keep(bench, f"{name}_cleaned", table)
+    _keep(bench, f"{name}_cleaned", {"given": given, "cleaned": [clean(text, cleaning) for text in given]})
     return f"coalesce({name}_cleaned.cleaned, {plain})", f"LEFT JOIN {name}_cleaned ON {column} = {name}_cleaned.given"
 
 
@@ -213,9 +220,12 @@ def _read_phones(bench: duckdb.DuckDBPyConnection, name: str, options: Options) 
         f"SELECT DISTINCT {name} FROM certain WHERE {name} <> '' AND {name}_certain IS NULL AND NOT {is_digest(name)}"
     ).fetchall()
     read = [(text, read_phone(text, options.region)) for (text,) in others]
-    schema = pyarrow.schema([("given", pyarrow.string()), ("number", pyarrow.string()), ("reason", pyarrow.string())])
-    columns = [[text for text, _ in read], [phone.number for _, phone in read], [phone.reason for _, phone in read]]
-    _keep(bench, "read", pyarrow.table(columns, schema=schema))
+    columns = {
+        "given": [text for text, _ in read],
+        "number": [phone.number for _, phone in read],
+        "reason": [phone.reason for _, phone in read],
+    }
+    _keep(bench, "read", columns)
     bench.execute(
         f"CREATE OR REPLACE TEMP TABLE cleaned AS SELECT certain.* EXCLUDE ({name}_bare, {name}_certain), "
         f"coalesce({name}_certain, number) AS {name}_number, reason AS {name}_trouble "
@@ -224,8 +234,12 @@ def _read_phones(bench: duckdb.DuckDBPyConnection, name: str, options: Options) 
     bench.execute("DROP TABLE bare; DROP TABLE certain; DROP TABLE read")
 
 
-def _keep(bench: duckdb.DuckDBPyConnection, name: str, table: pyarrow.Table) -> None:
-    bench.register("arriving", table)
+def _keep(bench: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, list[Any]]) -> None:
+    """Make a table of texts on the bench."""
+    import pyarrow
+
+    schema = pyarrow.schema([(column, pyarrow.string()) for column in columns])
+    bench.register("arriving", pyarrow.table(dict(columns), schema=schema))
     bench.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM arriving")
     bench.unregister("arriving")
 
@@ -240,9 +254,7 @@ def _country(names: list[str], options: Options) -> str:
     return f"CASE WHEN {is_country('country')} THEN upper(country) ELSE {region} END"
 
 
-def _counts(
-    bench: duckdb.DuckDBPyConnection, names: list[str]
-) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+def _counts(bench: duckdb.DuckDBPyConnection, names: list[str]) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
     """The users without a value by field, and the values that cannot be used by field and reason; only what there is."""
     counts = ", ".join(f"count(*) FILTER ({name}_missing)" for name in names)
     row = bench.execute(f"SELECT {counts} FROM judged").fetchall()[0]

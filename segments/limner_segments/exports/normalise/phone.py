@@ -60,7 +60,9 @@ def calling_codes(starts: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for start in starts:
         digits = re.sub(r"\D", "", start)
-        code = next((digits[:length] for length in (1, 2, 3) if digits[:length] and int(digits[:length]) in known), None)
+        code = next(
+            (digits[:length] for length in (1, 2, 3) if digits[:length] and int(digits[:length]) in known), None
+        )
         if start.startswith("+") and code:
             found[code] = None
     return list(found)
@@ -82,10 +84,10 @@ def certain_number(bare: str, codes: Sequence[str], region: str | None) -> str:
         certain = _certain(f"substr({bare}, {len(code) + 2})", code, local=False)
         if certain:
             branches.append(f"WHEN starts_with({bare}, '+{code}') THEN CASE WHEN {certain} THEN {bare} END")
-    code = _main_code(region) if region is not None else None
-    certain = _certain(bare, code, local=True) if code else None
+    own = _main_code(region) if region is not None else None
+    certain = _certain(bare, own, local=True) if own else None
     if certain:
-        branches.append(f"WHEN NOT starts_with({bare}, '+') AND {certain} THEN '+{code}' || {bare}")
+        branches.append(f"WHEN NOT starts_with({bare}, '+') AND {certain} THEN '+{own}' || {bare}")
     return f"CASE {' '.join(branches)} END" if branches else "CAST(NULL AS VARCHAR)"
 
 
@@ -107,7 +109,8 @@ def _certain(national: str, code: str, *, local: bool) -> str | None:
 
     main = phonenumbers.region_code_for_country_code(int(code))
     plan = None if main == "001" else PhoneMetadata.metadata_for_region(main)
-    if plan is None or plan.leading_digits or plan.general_desc.national_number_pattern is None:
+    anything = plan.general_desc.national_number_pattern if plan and plan.general_desc else None
+    if plan is None or anything is None or plan.leading_digits:
         return None
     kinds = []
     for described in (plan.mobile, plan.fixed_line):
@@ -121,5 +124,5 @@ def _certain(national: str, code: str, *, local: bool) -> str | None:
     other = "|".join(f"(?:{prefix})" for prefix in others if prefix)
     return (
         f"({' OR '.join(kinds)}) AND NOT regexp_matches({national}, {text_of(f'^(?:{other})')}) "
-        f"AND regexp_full_match({national}, {text_of(plan.general_desc.national_number_pattern)})"
+        f"AND regexp_full_match({national}, {text_of(anything)})"
     )

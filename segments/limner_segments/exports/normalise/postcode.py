@@ -1,4 +1,4 @@
-"""Postcodes: Google takes them as they are; Meta lower-case, without spaces, of the United States the first five digits. SQL texts; pure."""
+"""Postcodes: Google takes them as they are; Meta lower-case, without spaces, of the US the first five digits. SQL texts; pure."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ def postcode_reason(text: str, country: str, *, needs_country: bool) -> str:
     """
     text = f"replace({text}, ' ', '')"
     unplaced = f"WHEN {country} IS NULL AND regexp_full_match({text}, '[0-9]{{5}}-?[0-9]{{4}}') THEN 'unknown-country' "
-    return (
-        f"CASE WHEN {country} = 'US' AND NOT {_is_zip(text)} THEN 'invalid-postcode' {unplaced if needs_country else ''}END"
-    )
+    return f"CASE WHEN {country} = 'US' AND NOT {_is_zip(text)} THEN 'invalid-postcode' {unplaced if needs_country else ''}END"
 
 
 def _is_zip(text: str) -> str:
