@@ -21,6 +21,7 @@ from limner_profile.snapshots import SnapshotStore
 from limner_profile.sql_text import quoted
 from limner_profile.tags.imported import Imported
 from limner_profile.workspace import Workspace
+from limner_segments.exports.ledger import Ledger
 from limner_segments.exports.manifest import manifest_path
 
 
@@ -53,7 +54,7 @@ def erase_users(
     everywhere: bool,
 ) -> tuple[ErasurePlan, Erasure | None, Outside]:
     """The plan, what was done (None where `agree` said no to the plan), and what names the people outside of `.limner`."""
-    with SnapshotStore(workspace.state).lock():
+    with SnapshotStore(workspace.state).lock(), Ledger(workspace.state).lock():
         plan = plan_only(workspace, users, progress, everywhere=everywhere)
         outside = find_outside(workspace, plan)
         if not agree(plan):

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from limner.delivering import Asked, target_of, to_file
 from limner.project import Project
 from limner_profile.errors import Issue, UserError
-from limner_segments.audience import audience_query, prepare, require_tags
+from limner_segments.exports.delivery import Delivered
 from limner_segments.exports.fields import PlatformFields
-from limner_segments.exports.files import About, write_rows
 from limner_segments.exports.formats import file_format
 from limner_segments.exports.formats.base import Options
-from limner_segments.exports.manifest import Manifest
+from limner_segments.exports.recipients import Recipients
 from limner_segments.exports.settings import export_settings
 from limner_segments.segment import NamedSegment
 
@@ -31,32 +31,30 @@ def export_segment(
     hashed: bool | None = None,
     safe_cells: bool = False,
     overwrite: bool = False,
-) -> tuple[Path, Manifest]:
-    """The file written and its manifest, of everyone in the audience; by default below `exports/` in the workspace.
+    asked: Asked | None = None,
+) -> tuple[Delivered, Recipients]:
+    """The file written with its manifest, and whom it holds; by default below `exports/` in the workspace.
 
     `columns` are the tags of kinds that take any, by default those that the condition uses; `fields` (field of the platform to tag),
-    `region` and `hashed` are stronger than limner.yaml. Raises what `write_rows` raises.
+    `region` and `hashed` are stronger than limner.yaml. `asked` names a destination, or holds users out. Raises what `write_rows` and
+    `draw_recipients` raise.
     """
-    target = out or default_file(project, named, kind)
+    asked = asked or Asked()
+    target = out or target_of(project, named, asked) or default_file(project, named, kind)
     filled = columns_of(project, named, kind, columns, fields or {})
     options = options_of(project, kind, region=region, hashed=hashed, safe_cells=safe_cells)
-    with project.store.open() as snapshot:
-        require_tags(snapshot, sorted(named.condition.fields()))
-        scope = prepare(snapshot.connection, named.condition)
-        manifest = write_rows(
-            snapshot,
-            audience_query(named.condition, scope).sql(dialect="duckdb"),
-            filled,
-            kind,
-            target,
-            named=named,
-            catalog=project.catalog,
-            about=About(who_exports(), datetime.now(UTC)),
-            min_size=project.workspace.settings.min_export,
-            options=options,
-            overwrite=overwrite,
-        )
-    return target, manifest
+    return to_file(
+        project,
+        named,
+        asked,
+        kind,
+        target,
+        filled,
+        options,
+        who=who_exports(),
+        now=datetime.now(UTC),
+        overwrite=overwrite,
+    )
 
 
 def default_file(project: Project, named: NamedSegment, kind: str) -> Path:

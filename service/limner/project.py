@@ -33,6 +33,7 @@ from limner_profile.sync_plan import SourcePlan, plan_sync
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience import write_audiences
+from limner_segments.exports.settings import read_export_settings
 from limner_segments.scoring.dataset import build_dataset
 from limner_segments.scoring.experiment import Experiment, run_experiment
 from limner_segments.scoring.rating import create_score_tables, population_frame, write_evaluations, write_scores
@@ -139,6 +140,8 @@ def read_project(root: Path) -> tuple[Project | None, list[Issue]]:
     issues += found
     catalog = catalog.with_tags(score_tags(scenarios))
     segments, found = read_segments(workspace, catalog)
+    issues += found
+    _, found = read_export_settings(workspace, catalog.types)
     issues += found
     try:
         read_exceptions(workspace)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -55,12 +55,14 @@ def write_rows(
     options: Options | None = None,
     overwrite: bool = False,
     connection: duckdb.DuckDBPyConnection | None = None,
+    on_ready: Callable[[Manifest], None] = lambda manifest: None,
 ) -> Manifest:
     """The manifest of the file written: a row for each `user_id` of `recipients_sql`, in their order, UTF-8.
 
     `columns` is the column or field of the platform to the tag that fills it; `kind` one of `formats.FORMATS`. The SQL runs on
-    `connection`, by default a cursor of the snapshot. Raises RefusedError for fewer than `min_size` users or usable rows, a file that
-    exists or a place that cannot be written to, UnknownNameError for a tag, a field of the platform or a kind.
+    `connection`, by default a cursor of the snapshot; its users who are not in the snapshot have no values. `on_ready` gets the
+    manifest when all is written and nothing has its name yet. Raises RefusedError for fewer than `min_size` users or usable rows,
+    a file that exists or a place that cannot be written to, UnknownNameError for a tag, a field of the platform or a kind.
     """
     chosen, options = file_format(kind), options or Options()
     for tag in columns.values():
@@ -85,7 +87,7 @@ def write_rows(
             selected = ", ".join(
                 ["user_id", *(f"{quoted(tag)} AS {quoted(column)}" for column, tag in columns.items())]
             )
-            query = f"SELECT {selected} FROM profiles WHERE user_id IN (SELECT user_id FROM ({recipients_sql}))"
+            query = f"SELECT {selected} FROM (SELECT DISTINCT user_id FROM ({recipients_sql})) LEFT JOIN profiles USING (user_id)"
             bench.register("arriving", source.sql(query).to_arrow_reader(100_000))
             bench.execute("CREATE TEMP TABLE given AS SELECT * FROM arriving")
             bench.unregister("arriving")
@@ -124,6 +126,7 @@ def write_rows(
             who=about.who,
             when=about.when.isoformat(timespec="seconds"),
         )
+        on_ready(manifest)
         _publish(temporary, target, manifest)
     return manifest
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -102,18 +102,31 @@ class Ledger:
         self.folder = state / FOLDER
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the ledger's lock; raises BusyError when another process holds it. Holding it twice in one process is allowed."""
+    def lock(self, wait: float = 0) -> Iterator[None]:
+        """Hold the ledger's lock, waiting so many seconds for it; raises BusyError when another process holds it.
+
+        Holding it twice in one process is allowed.
+        """
+        with self._held("lock", wait):
+            yield
+
+    @contextmanager
+    def run_lock(self, id_: str) -> Iterator[None]:
+        """Hold the lock of a webhook's run, so that nobody else sends its batches; raises BusyError."""
+        with self._held(f"{id_}.lock", 0):
+            yield
+
+    @contextmanager
+    def _held(self, name: str, wait: float) -> Iterator[None]:
         with writing(self.state):
             self.folder.mkdir(parents=True, exist_ok=True)
-        lock = _LOCKS.setdefault(self.folder.resolve(), FileLock(self.folder / "lock"))
+        path = self.folder.resolve() / name
+        lock = _LOCKS.setdefault(path, FileLock(path))
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=wait)
         except Timeout:
             hint = "wait until it ends, then try again"
-            raise BusyError(
-                Issue("exports-busy", str(self.folder / "lock"), "another export is under way", hint)
-            ) from None
+            raise BusyError(Issue("exports-busy", str(path), "another export is under way", hint)) from None
         try:
             yield
         finally:
@@ -165,14 +178,48 @@ class Ledger:
                 _write_text(self._path(id_, _BEGUN), record.model_dump_json(indent=1))
         os.replace(self._path(id_, _BEGUN), self._path(id_))
         _fsync(self.folder)
-        for ending in (".rows.parquet", ".progress.json"):
+        for ending in (".rows.parquet", ".progress.json", ".lock"):
             self._path(id_, ending).unlink(missing_ok=True)
         return record
 
     def drop(self, id_: str) -> None:
         """Forget an export that has not happened."""
-        for ending in (_BEGUN, ".parquet", ".rows.parquet", ".progress.json"):
+        for ending in (_BEGUN, ".parquet", ".rows.parquet", ".progress.json", ".lock"):
             self._path(id_, ending).unlink(missing_ok=True)
+
+    def withdraw(self, id_: str, ids: Collection[str]) -> int:
+        """How many users are taken out of the batches of a webhook's run that are not accepted yet, since a list names them now.
+
+        Who leaves is still told to the receiver. Nothing is written where nobody is concerned. The caller holds the lock.
+        """
+        import pyarrow as pa
+
+        done = self.done(id_)
+        file, rows = self._path(id_, ".parquet"), self._path(id_, ".rows.parquet")
+        with duckdb.connect() as connection:
+            connection.register("named", pa.table({"user_id": pa.array(sorted(ids), pa.string())}))
+            gone = (
+                f"SELECT user_id FROM {_scan([file])} WHERE batch >= {done} AND role IN ({_listed(CONTACTS)}) "
+                "AND user_id IN (SELECT user_id FROM named)"
+            )
+            connection.execute(f"CREATE TABLE gone AS {gone}")
+            count = int(connection.execute("SELECT count(*) FROM gone").fetchall()[0][0])
+            kept = [
+                connection.sql(
+                    f"SELECT * FROM {_scan([path])} WHERE user_id NOT IN (SELECT user_id FROM gone)"
+                ).to_arrow_table()
+                for path in (rows, file)
+            ]
+        if count:
+            record = _read(self._path(id_, _BEGUN))
+            moved = {"suppressed": count, "recipients": -count}
+            accounting = {name: number + moved.get(name, 0) for name, number in record.accounting.items()}
+            with writing(self.state):
+                _write_table(rows, kept[0])
+                _write_table(file, kept[1])
+                text = record.model_copy(update={"accounting": accounting}).model_dump_json(indent=1)
+                _write_text(self._path(id_, _BEGUN), text)
+        return count
 
     def abandon(self, id_: str) -> ExportRecord:
         """The record of a webhook's run that is given up: only what was accepted counts. The caller holds the lock.
@@ -189,7 +236,7 @@ class Ledger:
             _write_table(file, table)
         return self.commit(id_, finished=False)
 
-    def settle(self, root: Path) -> None:
+    def settle(self) -> None:
         """Decide on exports to files that were killed: those whose file is there count, the others are forgotten.
 
         Users that have no record are removed, too. The caller holds the lock.
@@ -198,7 +245,7 @@ class Ledger:
             record = begun.record
             if record.format == "webhook":
                 continue
-            if record.sha256 and _digest(root / record.target) == record.sha256:
+            if record.sha256 and _digest(self.state.parent / record.target) == record.sha256:
                 self.commit(record.id)
             else:
                 self.drop(record.id)

@@ -19,7 +19,7 @@ from limner_profile.errors import Issue, RefusedError
 from limner_profile.snapshots import Snapshot
 from limner_profile.sql_text import quoted
 from limner_profile.windows import add_days
-from limner_segments.audience import audience_query, require_tags
+from limner_segments.audience import audience_query, prepare, require_tags
 from limner_segments.conditions.salted import share_of
 from limner_segments.exports.ledger import ON_LIST, ExportRecord, Ledger
 from limner_segments.exports.settings import Cap, Destination, ExportSettings, HoldOut
@@ -135,7 +135,7 @@ def draw_recipients(
     `audience-too-small` where fewer than the rules' minimum are left; with changes those who left are sent even then, and nobody joins.
     """
     require_tags(snapshot, [*sorted(named.condition.fields()), *rules.consent])
-    last = ledger.last((destination, named.name or f"where {named.segment.digest()}")) if rules.changes else None
+    last = ledger.last((destination, named.name or f"where {named.definition_hash}")) if rules.changes else None
     with snapshot.connection.cursor() as cursor:
         _register(cursor, snapshot, rules, suppressed, ledger, last, now, timezone)
         cursor.execute(f"CREATE TEMP TABLE judged AS {_judged(snapshot, named, rules)}")
@@ -175,6 +175,15 @@ def draw_recipients(
             query = f"SELECT * FROM ({query}) WHERE role <> 'joined'"
         users = cursor.sql(f"SELECT user_id, role FROM ({query}) ORDER BY user_id").to_arrow_table()
     return Recipients(users, accounting, rules, last.id if last else "", tuple(warnings))
+
+
+def listed_users(snapshot: Snapshot, suppressed: Mapping[str, frozenset[str]]) -> set[str]:
+    """The ids on the lists, with the users that own one of them by a merge."""
+    ids = {id_ for named in suppressed.values() for id_ in named}
+    if ids and snapshot.columns("identities"):
+        rows = snapshot.rows("SELECT id, user_id FROM identities WHERE id <> user_id")
+        ids |= {row["user_id"] for row in rows if row["id"] in ids}
+    return ids
 
 
 def _register(
@@ -243,7 +252,7 @@ def _judged(snapshot: Snapshot, named: NamedSegment, rules: Rules) -> str:
 
 def audience_sql(snapshot: Snapshot, named: NamedSegment) -> str:
     """The SQL for the `user_id` of everyone in the audience, as every surface counts them."""
-    return audience_query(named.condition).sql(dialect="duckdb")
+    return audience_query(named.condition, prepare(snapshot.connection, named.condition)).sql(dialect="duckdb")
 
 
 def _unknown_lists(cursor: duckdb.DuckDBPyConnection, suppressed: Mapping[str, frozenset[str]]) -> list[str]:

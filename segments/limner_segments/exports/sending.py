@@ -23,6 +23,8 @@ from limner_segments.exports.recipients import Recipients
 from limner_segments.exports.webhook import Clock, Endpoint, body_of, send_batch
 
 _FETCHED = 10_000
+# So many seconds the end of a run waits for another export to write its record.
+_PATIENCE = 60.0
 
 
 def cut_batches(
@@ -81,8 +83,23 @@ def send_run(
     """The record of a run that is begun and now delivered, counted in the ledger.
 
     Goes on after the last batch that was accepted. A batch may be sent twice, under the same id and with the same bytes: where the
-    run was killed before it could write the answer down. Raises WebhookError where a batch is not accepted. The caller holds the lock.
+    run was killed before it could write the answer down. Raises WebhookError where a batch is not accepted, BusyError where another
+    process sends this run. The ledger's lock is not held while batches are sent: other exports and erasures go on meanwhile.
     """
+    with ledger.run_lock(record.id):
+        _send_batches(ledger, record, endpoint, clock, on_batch, on_wait)
+        with ledger.lock(wait=_PATIENCE):
+            return ledger.commit(record.id)
+
+
+def _send_batches(
+    ledger: Ledger,
+    record: ExportRecord,
+    endpoint: Endpoint,
+    clock: Clock,
+    on_batch: Callable[[int], None],
+    on_wait: Callable[[str, float], None],
+) -> None:
     for number in range(ledger.done(record.id), record.batches):
         on_batch(number)
         rows = ledger.rows(record.id, number)
@@ -102,7 +119,6 @@ def send_run(
             }
             send_batch(endpoint, batch_id, body_of(head, rows), clock, on_wait)
         ledger.advance(record.id, number + 1)
-    return ledger.commit(record.id)
 
 
 def _plain(value: Any) -> Any:

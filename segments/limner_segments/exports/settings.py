@@ -61,7 +61,7 @@ class Destination(Definition):
     as_: DestinationKind = Field(alias="as")
     """csv, jsonl, parquet, google or meta for a file, webhook for a URL."""
     path: str = ""
-    """The file, from the workspace's folder; `{segment}` stands for the segment's name. By default it is in `exports/<destination>/`."""
+    """The file, from the workspace's folder. `{segment}` stands for the segment's name, `{export}` for the export's id."""
     url: str = ""
     """Where a webhook's batches are sent: http or https."""
     secret_env: str = ""
@@ -108,9 +108,9 @@ class Destination(Definition):
     @field_validator("path")
     @classmethod
     def _check_path(cls, path: str) -> str:
-        without = path.replace("{segment}", "")
+        without = path.replace("{segment}", "").replace("{export}", "")
         if "{" in without or "}" in without:
-            raise ValueError(f"{path!r} has another placeholder than {{segment}} | exports/{{segment}}.csv")
+            raise ValueError(f"{path!r} has another placeholder | only {{segment}} and {{export}} stand for something")
         return path
 
     @model_validator(mode="after")
@@ -164,21 +164,34 @@ class ExportSettings(Definition):
 
 
 def check_url(url: str) -> str:
-    """The URL itself where it is one of http or https with a host and without a password; raises ValueError otherwise."""
+    """The URL itself where it is one of http or https with a host and without a password; raises ValueError otherwise.
+
+    No message repeats it: a URL may hold a password or a key.
+    """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("this is not a URL | such as https://crm.example.com/audiences") from None
-    if parts.scheme not in ("http", "https"):
-        raise ValueError(f"a webhook's URL begins with http:// or https://, not {parts.scheme or url!r}")
-    if not host or any(letter.isspace() or ord(letter) < 32 for letter in url):
-        raise ValueError("the URL names no host | such as https://crm.example.com/audiences")
+        raise PydanticCustomError(SECRET, "this is not a URL | such as https://crm.example.com/audiences") from None
     if parts.username or parts.password:
         raise PydanticCustomError(
             SECRET, "the URL holds a user or a password | batches are signed by secret_env instead"
         )
+    if parts.scheme not in ("http", "https"):
+        raise PydanticCustomError(SECRET, "the URL of a webhook begins with http:// or https://")
+    if not host or any(letter.isspace() or ord(letter) < 32 for letter in url):
+        raise PydanticCustomError(SECRET, "the URL names no host | such as https://crm.example.com/audiences")
     return url
+
+
+def shown_url(url: str) -> str:
+    """The URL without its query, which may hold a key.
+
+    >>> shown_url("https://crm.example.com:8443/in?key=1")
+    'https://crm.example.com:8443/in'
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
 def check_list_names(names: tuple[str, ...]) -> tuple[str, ...]:

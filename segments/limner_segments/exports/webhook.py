@@ -22,7 +22,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from limner_profile.errors import Issue, RefusedError, UserError
-from limner_segments.exports.settings import check_url
+from limner_segments.exports.settings import check_url, shown_url
 
 BATCH_HEADER = "Limner-Batch"
 TIME_HEADER = "Limner-Timestamp"
@@ -116,7 +116,7 @@ def send_batch(
         check_url(endpoint.url)
     except ValueError as error:
         message, _, hint = str(error).partition(" | ")
-        raise RefusedError(Issue("bad-value", endpoint.url, message, hint)) from None
+        raise RefusedError(Issue("bad-value", "url", message, hint)) from None
     opener = _opener()
     reason = ""
     for attempt in range(1, endpoint.attempts + 1):
@@ -207,9 +207,13 @@ def _refused(endpoint: Endpoint, batch_id: str, failure: _Failure) -> WebhookErr
     }
     hint = next((text for start, text in hints.items() if failure.reason.startswith(start)), "")
     hint = hint or "what was accepted is kept: the same command goes on with this batch"
-    return WebhookError(Issue("webhook-refused", endpoint.url, f"batch {batch_id} was refused: {failure.reason}", hint))
+    return WebhookError(
+        Issue("webhook-refused", shown_url(endpoint.url), f"batch {batch_id} was refused: {failure.reason}", hint)
+    )
 
 
 def _unreached(endpoint: Endpoint, batch_id: str, reason: str) -> WebhookError:
     hint = "what was accepted is kept: the same command goes on with this batch"
-    return WebhookError(Issue("webhook-unreached", endpoint.url, f"batch {batch_id} was not accepted: {reason}", hint))
+    return WebhookError(
+        Issue("webhook-unreached", shown_url(endpoint.url), f"batch {batch_id} was not accepted: {reason}", hint)
+    )

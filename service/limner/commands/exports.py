@@ -7,6 +7,18 @@ from typing import Annotated
 
 import typer
 
+from limner.commands.deliveries import (
+    Changes,
+    DryRun,
+    HoldOutShare,
+    Salt,
+    To,
+    abandon_run,
+    destined,
+    list_exports,
+    reckoned,
+    sent,
+)
 from limner.commands.options import Dir, SegmentName, Style, WhereText, note_stale, opened, segment_of, style_of
 from limner.commands.segments import app as segments_app
 
@@ -18,7 +30,10 @@ def export(
     name: SegmentName = None,
     directory: Dir = Path("."),
     where: WhereText = None,
-    kind: Annotated[str, typer.Option("--as", help="csv, jsonl, parquet, google or meta.")] = "csv",
+    kind: Annotated[
+        str | None,
+        typer.Option("--as", help="csv, jsonl, parquet, google or meta; csv by default.", show_default=False),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="The file to write; exports/<segment>.csv by default.")
     ] = None,
@@ -40,31 +55,52 @@ def export(
         bool, typer.Option("--safe-cells", help="Put an apostrophe before texts that a spreadsheet would run (csv).")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+    to: To = None,
+    changes: Changes = False,
+    holdout: HoldOutShare = None,
+    salt: Salt = None,
+    dry_run: DryRun = False,
     style: Style = "table",
 ) -> None:
-    """Write an audience as a file for a channel, with a manifest that proves it."""
+    """Deliver an audience to a file or a destination, by the rules of limner.yaml, with a manifest and a record in the ledger."""
+    from limner.delivering import Asked
     from limner.exporting import export_segment
     from limner.output import print_object
+    from limner.progress import TerminalProgress
     from limner_segments.exports.fields import read_map
 
     chosen = style_of(style)
     project = opened(directory)
     named = segment_of(project, name, where)
+    asked = Asked(to, changes, holdout, salt)
+    tags = [column.strip() for column in columns.split(",") if column.strip()]
     with project.store.open() as current:
         note_stale(project, current, named)
-    path, manifest = export_segment(
+        if dry_run:
+            print_object(reckoned(project, current, named, asked), chosen)
+            return
+    kind, tags = destined(project, asked, kind, tags, out)
+    if kind == "webhook":
+        print_object(sent(project, named, asked, tags), chosen)
+        return
+    delivered, recipients = export_segment(
         project,
         named,
         out,
-        [column.strip() for column in columns.split(",") if column.strip()],
+        tags,
         kind=kind,
         fields=read_map(fields or []),
         region=region,
         hashed=hashed,
         safe_cells=safe_cells,
         overwrite=overwrite,
+        asked=asked,
     )
-    print_object({"path": str(path), **manifest.model_dump()}, chosen)
+    for warning in recipients.warnings:
+        TerminalProgress().warn(warning)
+    content = {"path": str(delivered.path), **({"left": str(delivered.left)} if delivered.left else {})}
+    record = {"export": delivered.record.id, "accounting": delivered.record.accounting}
+    print_object({**content, **delivered.manifest.model_dump(), **record}, chosen)
 
 
 @app.command("verify")
@@ -93,3 +129,7 @@ def verify(
     )
     content = {key: value for key, value in manifest.model_dump().items() if key in kept}
     print_object({"path": str(file), "verified": True, **content}, chosen)
+
+
+app.command("list")(list_exports)
+app.command("abandon")(abandon_run)
