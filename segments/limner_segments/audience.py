@@ -17,6 +17,7 @@ from limner_profile.errors import Issue, RefusedError
 from limner_profile.predicates.base import Predicate
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot, SnapshotWriter
+from limner_segments.conditions.scope import Scope
 from limner_segments.segment import NamedSegment
 
 
@@ -39,9 +40,9 @@ class AudienceSize:
         return self.unknown / self.users if self.users else 0.0
 
 
-def condition_sql(condition: Predicate) -> exp.Expr:
+def condition_sql(condition: Predicate, scope: Scope | None = None) -> exp.Expr:
     """The condition over the columns of `profiles`."""
-    return condition.to_sql(lambda name: exp.column(name, quoted=True))
+    return condition.to_sql(scope or (lambda name: exp.column(name, quoted=True)))
 
 
 def audience_query(condition: Predicate) -> exp.Select:
