@@ -116,7 +116,7 @@ def told(text: str, values: dict[str, Any], types: dict[str, str], language: str
     condition = parse(text)
     truths = [_fulfils(leaf.condition, values[next(iter(leaf.condition.fields()))]) for leaf in leaves_of(condition)]
     why = explain(condition, truths, values, types, "u1", **more)
-    catalog = make_catalog({name: "number" for name in types})
+    catalog = make_catalog(dict.fromkeys(types, "number"))
     return why_sentence(why, "zh" if language == "zh" else "en", catalog)
 
 
