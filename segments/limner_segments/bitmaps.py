@@ -16,11 +16,13 @@ from sqlglot import exp
 from limner_profile.predicates.base import Predicate
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot
-from limner_segments.conditions.base import UserSet, user_sets
-from limner_segments.conditions.scope import Scope, scope_of
+from limner_segments.conditions.in_segment import InSegment
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
+
+# Conditions that depend on files that are no part of the snapshot.
+_OUTSIDE = frozenset({"in_list", "like_segment"})
 
 BITMAPS_TABLE = table(
     "bitmaps",
@@ -48,7 +50,12 @@ def write_bitmaps(connection: duckdb.DuckDBPyConnection, conditions: Mapping[str
             "SELECT position FROM positions SEMI JOIN (SELECT user_id FROM audiences WHERE segment = ?) AS a USING (user_id)",
             [name],
         ).fetchnumpy()["position"]
-        row = {"segment": name, "condition": condition.to_text(), "users": users, "bitmap": _bitmap(found).serialize()}
+        row = {
+            "segment": name,
+            "condition": linked_text(condition),
+            "users": users,
+            "bitmap": _bitmap(found).serialize(),
+        }
         BITMAPS_TABLE.insert(connection, [row])
     connection.execute("DROP TABLE positions")
 
@@ -70,21 +77,29 @@ def read_bitmaps(snapshot: Snapshot, conditions: Mapping[str, Predicate]) -> dic
     found: dict[str, BitMap] = {}
     for name, condition in conditions.items():
         text, content = stored.get(name, ("", b""))
-        if content and text == condition.to_text() and not _reads_files(condition):
+        if content and text == linked_text(condition) and not _reads_files(condition):
             found[name] = BitMap.deserialize(content)
         else:
             found[name] = make_bitmap(snapshot, condition)
     return found
 
 
+def linked_text(condition: Predicate) -> str:
+    """The text of a condition with those of the segments that it asks for: alike only where the same users match."""
+    inner = [
+        f"{node.to_text()}: {node.inner.to_text()}"
+        for node in condition.walk()
+        if isinstance(node, InSegment) and node.inner
+    ]
+    return "; ".join([condition.to_text(), *dict.fromkeys(inner)])
+
+
 def make_bitmap(snapshot: Snapshot, condition: Predicate) -> BitMap:
     """The positions of the users who match now; raises RefusedError for a tag that the snapshot lacks."""
-    from limner_segments.audience import condition_sql, require_tags
+    from limner_segments.audience import condition_sql, prepare, require_tags
 
     require_tags(snapshot, sorted(condition.fields()))
-    scope: Scope = scope_of(snapshot.connection)
-    for inner in user_sets(condition):
-        inner.prepare(scope, snapshot.connection)
+    scope = prepare(snapshot.connection, condition)
     numbered = exp.select("*", "row_number() OVER (ORDER BY user_id) - 1 AS _position").from_("profiles")
     query = exp.select("CAST(_position AS UINTEGER) AS position").from_(numbered.subquery("profiles"))
     text = query.where(condition_sql(condition, scope)).sql(dialect="duckdb")
@@ -93,7 +108,7 @@ def make_bitmap(snapshot: Snapshot, condition: Predicate) -> BitMap:
 
 
 def _reads_files(condition: Predicate) -> bool:
-    return any(type(node).prepare is not UserSet.prepare for node in user_sets(condition))
+    return any(node.kind in _OUTSIDE for node in condition.walk())
 
 
 def _bitmap(positions: object) -> BitMap:

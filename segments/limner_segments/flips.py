@@ -14,6 +14,7 @@ from limner_profile.predicates.all_of import AllOf
 from limner_profile.predicates.any_of import AnyOf
 from limner_profile.predicates.base import Predicate
 from limner_profile.predicates.negation import Not
+from limner_segments.conditions.in_segment import InSegment
 from limner_segments.leaves import leaves_of
 
 _MOST_STEPS = 20_000
@@ -93,6 +94,8 @@ def _normal(
 ) -> _Node:
     if isinstance(node, Not):
         return _normal(node.part, not want, numbers, truths, owners)
+    if isinstance(node, InSegment) and node.inner is not None:
+        return _normal(node.inner, want, numbers, truths, owners)
     if not isinstance(node, AllOf | AnyOf):
         leaf = next(numbers)
         return _Node("leaf", int(truths[leaf] != want), frozenset({owners[leaf].key}), (), leaf, want)

@@ -1,6 +1,6 @@
 """The funnel of a condition: how many users are left after each rule, and for how many its tags are unknown, in one scan.
 
-Imports floor 1, audience and the scope of conditions. A rule is a part of the outermost `and`; the branches of an `or` are
+Imports floor 1, and audience. A rule is a part of the outermost `and`; the branches of an `or` are
 steps of their own below their rule.
 """
 
@@ -15,8 +15,7 @@ from limner_profile.predicates.all_of import AllOf
 from limner_profile.predicates.any_of import AnyOf
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
-from limner_segments.audience import condition_sql, require_tags
-from limner_segments.conditions.scope import Scope, scope_of
+from limner_segments.audience import condition_sql, prepare, require_tags
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,11 @@ class _Planned:
 def measure_funnel(snapshot: Snapshot, condition: Predicate) -> list[FunnelStep]:
     """The steps in the order of the rules; the last rule leaves the audience. Raises RefusedError for a tag that the snapshot lacks."""
     require_tags(snapshot, sorted(condition.fields()))
-    scope = scope_of(snapshot.connection)
+    scope = prepare(snapshot.connection, condition)
     parts: list[Predicate] = []
     plan = list(_plan(condition, parts))
     columns = [exp.alias_(_or_false(condition_sql(part, scope)), f"part_{n}") for n, part in enumerate(parts)]
-    unknowns = [exp.alias_(_unknown(step.condition, scope), f"unknown_{n}") for n, step in enumerate(plan)]
+    unknowns = [exp.alias_(_unknown(step.condition), f"unknown_{n}") for n, step in enumerate(plan)]
     inner = exp.select(*columns, *unknowns).from_("profiles")
     counts: list[exp.Expr] = [exp.Count(this=exp.Star())]
     for number, step in enumerate(plan):
@@ -124,10 +123,14 @@ def _or_false(test: exp.Expr) -> exp.Expr:
     return exp.Coalesce(this=exp.Paren(this=test), expressions=[exp.false()])
 
 
-def _unknown(condition: Predicate, scope: Scope) -> exp.Expr:
+def _unknown(condition: Predicate) -> exp.Expr:
     """Whether a tag of the condition has no value."""
     fields = sorted(condition.fields())
-    return exp.or_(*(exp.Is(this=scope(name), expression=exp.Null()) for name in fields)) if fields else exp.false()
+    return (
+        exp.or_(*(exp.Is(this=exp.column(name, quoted=True), expression=exp.Null()) for name in fields))
+        if fields
+        else exp.false()
+    )
 
 
 def _count(test: exp.Expr) -> exp.Expr:

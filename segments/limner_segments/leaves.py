@@ -1,6 +1,7 @@
 """The leaves of a condition: its single tests with their place in the tree, and whether they hold for given users.
 
-Imports floor 1 and audience. `and`, `or` and `not` are the tree; everything else, a user set too, is a leaf. A leaf whose
+Imports floor 1 and audience. `and`, `or` and `not` are the tree, and so are
+segments that it asks for; everything else, a user set too, is a leaf. A leaf whose
 value is unknown does not hold, which is what SQL makes of it as well, so the tree needs two truth values only.
 """
 
@@ -16,8 +17,8 @@ from limner_profile.predicates.any_of import AnyOf
 from limner_profile.predicates.base import Predicate
 from limner_profile.predicates.negation import Not
 from limner_profile.snapshots import Snapshot
-from limner_segments.audience import condition_sql, require_tags
-from limner_segments.conditions.scope import scope_of
+from limner_segments.audience import condition_sql, prepare, require_tags
+from limner_segments.conditions.in_segment import InSegment
 
 _MOST_AT_ONCE = 50_000  # ids in one query
 
@@ -64,6 +65,8 @@ def _walk(
             yield from _walk(part, (*place, str(number)), (*under, word), wanted)
     elif isinstance(node, Not):
         yield from _walk(node.part, place, (*under, "not"), not wanted)
+    elif isinstance(node, InSegment) and node.inner is not None:
+        yield from _walk(node.inner, place, (*under, f"segment {node.segment}"), wanted)
     else:
         yield place, under, wanted, node
 
@@ -79,6 +82,8 @@ def _holds(node: Predicate, truths: Iterator[bool]) -> bool:
         return all(found) if isinstance(node, AllOf) else any(found)
     if isinstance(node, Not):
         return not _holds(node.part, truths)
+    if isinstance(node, InSegment) and node.inner is not None:
+        return _holds(node.inner, truths)
     return next(truths)
 
 
@@ -88,7 +93,7 @@ def truths_of(snapshot: Snapshot, condition: Predicate, users: Sequence[str]) ->
     Raises RefusedError for a tag that the snapshot lacks.
     """
     require_tags(snapshot, sorted(condition.fields()))
-    scope = scope_of(snapshot.connection)
+    scope = prepare(snapshot.connection, condition)
     tests = [
         exp.Coalesce(this=exp.Paren(this=condition_sql(leaf.condition, scope)), expressions=[exp.false()])
         for leaf in leaves_of(condition)

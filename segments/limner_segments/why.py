@@ -198,5 +198,5 @@ def _fulfils(test: Predicate, value: Any) -> bool:
         )  # fmt: skip
     if isinstance(test, Between):
         low, high = test.low, test.high
-        return bool(low <= value <= high)  # type: ignore[operator]  # the type of the tag, as checked
+        return bool(low <= value <= high)
     return (value in test.values) != test.negated

@@ -28,7 +28,13 @@ def users_of(snapshot: Snapshot, text: str) -> set[str]:
 
 
 def test_each_rule_is_counted_after_those_before_it(tmp_path: Path) -> None:
-    rows = [[30.0, "Oslo", True], [30.0, "Bern", True], [10.0, "Oslo", True], [None, "Oslo", True], [40.0, None, False]]
+    rows: list[list[Any]] = [
+        [30.0, "Oslo", True],
+        [30.0, "Bern", True],
+        [10.0, "Oslo", True],
+        [None, "Oslo", True],
+        [40.0, None, False],
+    ]
     with make_snapshot(tmp_path, TYPES, rows) as snapshot:
         steps = measure_funnel(snapshot, parse("age >= 18 and city = 'Oslo' and member = true"))
     assert [(step.step, step.rule, step.alone, step.count, step.change) for step in steps] == [

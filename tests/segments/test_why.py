@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,8 @@ def told(text: str, values: dict[str, Any], types: dict[str, str], language: str
     [
         ("n >= 5", {"n": 2}, {"n": "BIGINT"}, "the n: 3 more (5 instead of 2)", "某n：再多 3（由 2 到 5）"),
         ("n > 5", {"n": 2}, {"n": "BIGINT"}, "the n: 4 more (6 instead of 2)", "某n：再多 4（由 2 到 6）"),
-        ("n > 5", {"n": 2.5}, {"n": "DOUBLE"}, "the n: more than 2.5 more (above 5 instead of 2.5)", "某n：再多超过 2.5（由 2.5 到 高于 5）"),
+        ("n > 5", {"n": 2.5}, {"n": "DOUBLE"},
+         "the n: more than 2.5 more (above 5 instead of 2.5)", "某n：再多超过 2.5（由 2.5 到 高于 5）"),
         ("n < 5", {"n": 9}, {"n": "BIGINT"}, "the n: 5 fewer (4 instead of 9)", "某n：再少 5（由 9 到 4）"),
         ("n > 5", {"n": 5.0}, {"n": "DOUBLE"}, "the n: above 5 instead of 5", "某n：由 5 变为高于 5"),
         ("n between 3 and 6", {"n": None}, {"n": "BIGINT"}, "the n: 3 (unknown now)", "某n：3（现为未知）"),
@@ -189,7 +190,7 @@ def test_a_user_without_a_profile_is_named(snapshot: Snapshot) -> None:
 
 
 def test_times_are_told_without_guessing_at_values(tmp_path: Path) -> None:
-    with make_snapshot(tmp_path, {"at": "time"}, [[datetime(2025, 1, 2, 3, 4)]]) as opened:
+    with make_snapshot(tmp_path, {"at": "time"}, [["2025-01-02 03:04"]]) as opened:
         why = explain_membership(opened, parse("at >= date '2025-01-03'"), "u00000")
     assert why_sentence(why, "en", make_catalog({"at": "time"})).startswith("u00000 is not in the audience. Smallest")
     assert "begin to fulfil" in why_sentence(why, "en", make_catalog({"at": "time"}))
