@@ -116,10 +116,16 @@ def test_recipients_may_stand_in_a_table_of_the_callers_connection(snapshot: Sna
             "CREATE TEMP TABLE chosen AS SELECT 'u' || lpad(CAST(i AS VARCHAR), 5, '0') AS user_id FROM range(90) AS r(i)"
         )
         manifest = write_rows(
-            snapshot, "SELECT user_id FROM chosen", {}, "csv", tmp_path / "a.csv", named=named("n >= 0"), catalog=CATALOG,
+            snapshot, "SELECT user_id FROM chosen", {"city": "city"}, "csv", tmp_path / "a.csv", named=named("n >= 0"), catalog=CATALOG,
             about=About("ann", WHEN), min_size=5, connection=cursor,
         )  # fmt: skip
-    assert manifest.rows == 60  # whoever has no profile is nobody
+    assert manifest.rows == 90
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    # Who left may be in the snapshot no more, and must still be taken off a list.
+    assert [row[0] for row in rows] == [f"u{index:05d}" for index in range(90)]
+    assert [row[1] for row in rows[60:]] == [""] * 30
+    assert rows[1][1] == "a,b"
 
 
 def test_small_audiences_are_refused(snapshot: Snapshot, tmp_path: Path) -> None:
