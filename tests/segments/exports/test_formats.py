@@ -18,6 +18,12 @@ from segments.exports.bench import write_file
 EXAMPLES = [pytest.param(word, example, id=word) for word, kind in FORMATS for example in kind.EXAMPLES]
 
 
+def rows_of(path: Path) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        found: list[tuple[Any, ...]] = connection.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+        return found
+
+
 @pytest.mark.parametrize(("word", "example"), EXAMPLES)
 def test_an_example_becomes_the_file_that_it_states(word: str, example: FormatExample, tmp_path: Path) -> None:
     path = tmp_path / "file"
@@ -29,7 +35,7 @@ def test_an_example_becomes_the_file_that_it_states(word: str, example: FormatEx
     if isinstance(example.content, str):
         assert path.read_bytes() == example.content.encode()
     else:
-        assert tuple(duckdb.sql(f"SELECT * FROM read_parquet('{path}')").fetchall()) == example.content
+        assert tuple(rows_of(path)) == example.content
 
 
 def test_every_kind_has_examples_and_a_docstring() -> None:
@@ -73,7 +79,7 @@ def test_hostile_texts_come_back_as_they_were(word: str, tmp_path: Path) -> None
     elif word == "jsonl":
         found = [json.loads(line)["city"] for line in path.read_text(encoding="utf-8").split("\n") if line]
     else:
-        found = [row[0] for row in duckdb.sql(f"SELECT city FROM read_parquet('{path}')").fetchall()]
+        found = [row[1] for row in rows_of(path)]
     assert found == texts
     assert file_format(word).read(path).rows == len(texts)
 
