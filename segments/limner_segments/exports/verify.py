@@ -65,7 +65,8 @@ def verify_file(path: Path) -> Verified:
 
 def _differences(path: Path, manifest: Manifest) -> list[Issue]:
     if manifest.kind not in FORMATS.words():
-        return [Issue("damaged-manifest", str(manifest_path(path)), f"unknown kind of export {manifest.kind!r}")]
+        known = f"known: {', '.join(FORMATS.words())}"
+        return [Issue("damaged-manifest", str(manifest_path(path)), f"unknown kind of export {manifest.kind!r}", known)]
     try:
         contents = file_format(manifest.kind).read(path)
     except (OSError, ValueError, duckdb.Error) as error:

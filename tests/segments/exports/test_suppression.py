@@ -73,8 +73,9 @@ def test_settings_are_read_and_checked_against_tags_and_lists(tmp_path: Path) ->
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "out.txt").write_text("u1\n")
     workspace = make_workspace(tmp_path, config=CONFIG + SETTINGS)
-    settings = export_settings(workspace, {"agrees": "boolean", "city": "category"})
-    assert settings.google == {"email": "mail"}
+    settings = export_settings(workspace, {"agrees": "boolean", "city": "category", "mail": "category"})
+    assert settings.google
+    assert settings.google.tags() == {"email": "mail"}
     assert settings.destination("crm").columns == ("city",)
     assert settings.destination("drop").changes
     assert settings.destinations["crm"].batch == 1000
