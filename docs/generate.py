@@ -211,6 +211,8 @@ def settings_page() -> str:
     """limner.yaml."""
     from limner_profile.sources import ColumnMapping, Source
     from limner_profile.workspace import Settings, WorkspaceConfig
+    from limner_segments.exports.fields import GoogleFields, MetaFields
+    from limner_segments.exports.settings import Cap, Destination, ExportSettings, HoldOut
     from limner_segments.segment import Segment
 
     parts = ["# Settings\n", "## `limner.yaml`\n", field_table(WorkspaceConfig), "\n## A source\n"]
@@ -220,6 +222,30 @@ def settings_page() -> str:
         paragraphs(Settings.__doc__),
         "",
         field_table(Settings),
+        "\n## `exports`\n",
+        paragraphs(ExportSettings.__doc__),
+        "",
+        field_table(ExportSettings),
+        "\n### `cap`\n",
+        paragraphs(Cap.__doc__),
+        "",
+        field_table(Cap),
+        "\n### `holdout`\n",
+        paragraphs(HoldOut.__doc__),
+        "",
+        field_table(HoldOut),
+        "\n### `google`\n",
+        paragraphs(GoogleFields.__doc__),
+        "",
+        field_table(GoogleFields),
+        "\n### `meta`\n",
+        paragraphs(MetaFields.__doc__),
+        "",
+        field_table(MetaFields),
+        "\n### A destination (`destinations`, as `name: {…}`)\n",
+        paragraphs(Destination.__doc__),
+        "",
+        field_table(Destination),
         "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n",
     ]
     parts += [paragraphs(Segment.__doc__), "", field_table(Segment)]
