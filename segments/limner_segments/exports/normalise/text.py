@@ -57,7 +57,8 @@ def clean_plain(text: str, cleaning: Cleaning) -> str:
         text = f"regexp_replace({text}, '[!-/:-@\\[-`{{-~]', '', 'g')"
     # Most values have no white space but single spaces inside: only the others are worth a regular expression.
     spaced = f"trim(regexp_replace({text}, '[\\t\\n\\r ]+', ' ', 'g'))"
-    odd = f"regexp_matches({text}, '[\\t\\n\\r]') OR contains({text}, '  ') OR starts_with({text}, ' ') OR ends_with({text}, ' ')"
+    signs = [f"contains({text}, {sign})" for sign in ("chr(9)", "chr(10)", "chr(13)", "'  '")]
+    odd = " OR ".join([*signs, f"starts_with({text}, ' ')", f"ends_with({text}, ' ')"])
     return f"CASE WHEN {odd} THEN {spaced} ELSE {text} END"
 
 
