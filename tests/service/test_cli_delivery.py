@@ -297,3 +297,24 @@ def test_whoever_is_erased_leaves_the_ledger_and_the_batches_not_sent_yet(root: 
         receiver.answers = lambda number, request: 200
         asked(run_main, "segments", "export", "all", "--to", "hook", "--dir", root)
     assert receiver.users == dict.fromkeys([user for user in SENT if user != "user-0029"], "sent")
+
+
+def test_a_consent_that_was_edited_after_the_build_is_told(root: Path, run_main: Run) -> None:
+    tags = (root / "tags" / "t.yaml").read_text(encoding="utf-8")
+    (root / "tags" / "t.yaml").write_text(tags.replace("attribute: agrees}", "attribute: agrees, default: true}"))
+    code, _, err = run_main("segments", "export", "active", "--dry-run", "--dir", root)
+    assert code == 0
+    assert "edited after snapshot" in err
+    assert "agrees" in err
+
+
+def test_sending_without_encryption_is_warned_of(root: Path, run_main: Run) -> None:
+    config = (root / "limner.yaml").read_text(encoding="utf-8")
+    url = "http://receiver.invalid/in?key=hidden"
+    (root / "limner.yaml").write_text(config.replace("http://127.0.0.1:9/", url), encoding="utf-8")
+    code, out, err = run_main("segments", "export", "all", "--to", "hook", "--dir", root)
+    assert code == 1
+    assert "http://receiver.invalid/in: what is sent by http is not encrypted" in err
+    assert "[webhook-unreached]" in err
+    assert "hidden" not in out + err
+    assert all(b"hidden" not in path.read_bytes() for path in (root / ".limner" / "exports").iterdir())

@@ -105,6 +105,10 @@ def test_a_refused_export_is_not_counted(snapshot: Snapshot, tmp_path: Path) -> 
         deliver(snapshot, tmp_path)
     assert caught.value.code == "file-exists"
     assert Ledger(tmp_path / ".limner").exports() == []
+    with pytest.raises(RefusedError, match="exists already"):
+        deliver(snapshot, tmp_path, rules=Rules(changes=True))
+    assert not (tmp_path / "a.left.csv").exists()
+    assert Ledger(tmp_path / ".limner").exports() == []
     assert (tmp_path / "a.csv").read_text() == "mine"
 
 
