@@ -212,6 +212,7 @@ def settings_page() -> str:
     """limner.yaml."""
     from limner_profile.sources import ColumnMapping, Source
     from limner_profile.workspace import Settings, WorkspaceConfig
+    from limner_segments.exports.settings import Cap, Destination, ExportSettings, HoldOut
     from limner_segments.segment import Segment
 
     parts = ["# Settings\n", "## `limner.yaml`\n", field_table(WorkspaceConfig), "\n## A source\n"]
@@ -221,6 +222,22 @@ def settings_page() -> str:
         paragraphs(Settings.__doc__),
         "",
         field_table(Settings),
+        "\n## `exports`\n",
+        paragraphs(ExportSettings.__doc__),
+        "",
+        field_table(ExportSettings),
+        "\n### `cap`\n",
+        paragraphs(Cap.__doc__),
+        "",
+        field_table(Cap),
+        "\n### `holdout`\n",
+        paragraphs(HoldOut.__doc__),
+        "",
+        field_table(HoldOut),
+        "\n### A destination (`destinations`, as `name: {…}`)\n",
+        paragraphs(Destination.__doc__),
+        "",
+        field_table(Destination),
         "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n",
     ]
     parts += [paragraphs(Segment.__doc__), "", field_table(Segment)]
@@ -270,7 +287,9 @@ def snapshot_page() -> str:
     from limner_profile.snapshots import EVENT_FILES_TABLE, RUNS_TABLE, SNAPSHOT_TABLE
     from limner_profile.statistics import PLACES_TABLE, STATISTICS_TABLE
     from limner_profile.versions import ATTRIBUTE_HISTORY_TABLE
-    from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
+    from limner_segments.audience_changes import CHANGES_TABLE
+    from limner_segments.audience_tables import AUDIENCES_TABLE, SEGMENTS_TABLE
+    from limner_segments.bitmaps import BITMAPS_TABLE
     from limner_segments.scoring.rating import EVALUATIONS_TABLE, SCORES_TABLE
 
     parts = [
@@ -285,7 +304,7 @@ def snapshot_page() -> str:
     ]
     for kind in (
         TAGS_TABLE, STATISTICS_TABLE, PLACES_TABLE, ATTRIBUTE_HISTORY_TABLE, SEGMENTS_TABLE,
-        AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
+        AUDIENCES_TABLE, CHANGES_TABLE, BITMAPS_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
         INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, EVENTS_VIEW, EVENT_FILES_TABLE,
         REJECTS_TABLE, IDENTITIES_TABLE, REFUSALS_TABLE, SNAPSHOT_TABLE,
     ):  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from limner.project import Progress, Project
 from limner_profile.errors import Issue, RefusedError, UnknownNameError, UserError, did_you_mean
@@ -146,6 +147,12 @@ def destination_of(project: Project, name: str) -> Destination:
     return export_settings(project.workspace, project.catalog.types).destination(name)
 
 
+def consents(project: Project, asked: Asked) -> tuple[str, ...]:
+    """The tags that say who agrees to an export."""
+    settings = export_settings(project.workspace, project.catalog.types)
+    return rules_of(settings, _destination(settings, asked), 1).consent
+
+
 def to_webhook(
     project: Project,
     named: NamedSegment,
@@ -172,6 +179,9 @@ def to_webhook(
         message = f"the environment variable {destination.secret_env} is not set, and batches are signed with it"
         hint = f"export {destination.secret_env}=… in the shell that runs limner"
         raise RefusedError(Issue("missing-secret", "", message, hint))
+    where = urlsplit(destination.url)
+    if where.scheme == "http" and where.hostname not in ("localhost", "127.0.0.1", "::1"):
+        progress.warn(f"{shown_url(destination.url)}: what is sent by http is not encrypted; use https")
     endpoint = Endpoint(destination.url, secret.encode(), destination.timeout, destination.attempts)
     ledger = Ledger(project.workspace.state)
     recipients = None

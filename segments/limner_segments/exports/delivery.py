@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from limner_profile.catalog import Catalog
+from limner_profile.errors import Issue, RefusedError
 from limner_profile.snapshots import Snapshot
 from limner_segments.exports.files import About, write_rows
 from limner_segments.exports.formats import file_format
@@ -124,6 +125,9 @@ def deliver_file(
 
         try:
             if left:  # first, since the other file is the one that counts
+                if path.exists() and not overwrite:
+                    hint = "choose another --out, or add --overwrite"
+                    raise RefusedError(Issue("file-exists", str(path), "the file exists already", hint))
                 # Only what a platform matches by goes out of whoever may have withdrawn a consent.
                 matched = columns if file_format(draft.format).FIELDS else {}
                 write(left, "change = 'left'", matched, lambda manifest: None)

@@ -229,7 +229,7 @@ def _judged(snapshot: Snapshot, named: NamedSegment, rules: Rules) -> str:
     ]
     if rules.consent:
         agreed = " AND ".join(f"coalesce({quoted(tag)}, false)" for tag in rules.consent)
-        cases.append((f"NOT ({agreed})", "no_consent"))
+        cases.append((f"user_id NOT IN (SELECT user_id FROM profiles WHERE {agreed})", "no_consent"))
     if rules.cap:
         often = (
             "user_id IN (SELECT coalesce(owners.user_id, contacted.user_id) FROM contacted "
@@ -246,13 +246,9 @@ def _judged(snapshot: Snapshot, named: NamedSegment, rules: Rules) -> str:
         cases.append(("user_id IN (SELECT user_id FROM before)", "kept"))
     words = " ".join(f"WHEN {condition} THEN '{role}'" for condition, role in cases)
     otherwise = "joined" if rules.changes else "sent"
-    members = audience_sql(snapshot, named)
-    return f"SELECT user_id, CASE {words} ELSE '{otherwise}' END AS role FROM profiles WHERE user_id IN ({members})"
-
-
-def audience_sql(snapshot: Snapshot, named: NamedSegment) -> str:
-    """The SQL for the `user_id` of everyone in the audience, as every surface counts them."""
-    return audience_query(named.condition, prepare(snapshot.connection, named.condition)).sql(dialect="duckdb")
+    # The audience's own query, so that its size is that of every surface; the role is asked for beside the user.
+    members = audience_query(named.condition, prepare(snapshot.connection, named.condition)).sql(dialect="duckdb")
+    return f"SELECT user_id, CASE {words} ELSE '{otherwise}' END AS role FROM ({members})"
 
 
 def _unknown_lists(cursor: duckdb.DuckDBPyConnection, suppressed: Mapping[str, frozenset[str]]) -> list[str]:

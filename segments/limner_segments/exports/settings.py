@@ -116,7 +116,10 @@ class Destination(Definition):
     @model_validator(mode="after")
     def _check_fields(self) -> Destination:
         webhook = self.as_ == "webhook"
-        foreign = [name for name in (_OF_FILES if webhook else _OF_WEBHOOKS) if name in self.model_fields_set]
+        names = _OF_FILES if webhook else _OF_WEBHOOKS
+        if self.as_ in ("google", "meta"):
+            names = (*names, "columns")  # those of a platform are its own
+        foreign = [name for name in names if name in self.model_fields_set]
         if foreign:
             raise ValueError(f"a destination as {self.as_} has no {foreign[0]!r} | remove that line")
         lacking = [name for name in ("url", "secret_env") if webhook and not getattr(self, name)]

@@ -63,7 +63,7 @@ def export(
     style: Style = "table",
 ) -> None:
     """Deliver an audience to a file or a destination, by the rules of limner.yaml, with a manifest and a record in the ledger."""
-    from limner.delivering import Asked
+    from limner.delivering import Asked, consents
     from limner.exporting import export_segment
     from limner.output import print_object
     from limner.progress import TerminalProgress
@@ -75,7 +75,7 @@ def export(
     asked = Asked(to, changes, holdout, salt)
     tags = [column.strip() for column in columns.split(",") if column.strip()]
     with project.store.open() as current:
-        note_stale(project, current, named)
+        note_stale(project, current, named, consents(project, asked))
         if dry_run:
             print_object(reckoned(project, current, named, asked), chosen)
             return

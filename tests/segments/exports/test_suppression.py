@@ -107,6 +107,12 @@ MISTAKES = {
         "a destination as csv has no 'url'",
         "remove",
     ),
+    "destinations: {a: {as: meta, columns: [city]}}": (
+        "bad-value",
+        "3:18",
+        "a destination as meta has no 'columns'",
+        "remove",
+    ),
     "destinations: {a: {as: csv, path: 'x{day}'}}": (
         "bad-value",
         "3:31",

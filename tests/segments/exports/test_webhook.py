@@ -112,9 +112,10 @@ def test_retry_after_is_obeyed_as_seconds_and_as_a_date() -> None:
 
 def test_nobody_waits_for_hours() -> None:
     waits = Waits()
-    with receiving(lambda number, request: (429, {"Retry-After": "7200"})) as receiver:
-        with pytest.raises(WebhookError, match="it asks to wait 7,200 seconds") as caught:
-            send(receiver, waits)
+    hours = {"Retry-After": "7200"}
+    expected = pytest.raises(WebhookError, match="it asks to wait 7,200 seconds")
+    with receiving(lambda number, request: (429, hours)) as receiver, expected as caught:
+        send(receiver, waits)
     assert waits.pauses == []
     assert caught.value.code == "webhook-unreached"
 
@@ -132,9 +133,10 @@ def test_nobody_waits_for_hours() -> None:
 )
 def test_what_will_not_pass_is_not_tried_again(status: int, hint: str) -> None:
     waits = Waits()
-    with receiving(lambda number, request: (status, {"Location": "http://127.0.0.1:9/"})) as receiver:
-        with pytest.raises(WebhookError, match=f"batch e-1 was refused: HTTP {status}") as caught:
-            send(receiver, waits)
+    elsewhere = {"Location": "http://127.0.0.1:9/"}
+    expected = pytest.raises(WebhookError, match=f"batch e-1 was refused: HTTP {status}")
+    with receiving(lambda number, request: (status, elsewhere)) as receiver, expected as caught:
+        send(receiver, waits)
     assert len(receiver.requests) == 1
     assert waits.pauses == []
     assert caught.value.code == "webhook-refused"
