@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import hashlib
 
+from typing import Annotated
+
+from pydantic import AfterValidator
 from sqlglot import exp
+
+from limner_profile.predicates.values import read_value
 
 _DIGITS = 13  # 52 bits, which a DOUBLE holds exactly
 _SCALE = 1 << 4 * _DIGITS
+
+
+def _check_salt(salt: str) -> str:
+    if not salt:
+        raise ValueError("the salt is empty: give it a word of its own, such as the campaign's name")
+    return str(read_value(salt))
+
+
+Salt = Annotated[str, AfterValidator(_check_salt)]
 
 
 def share_of(salt: str) -> exp.Expr:
@@ -34,3 +48,18 @@ def share_of_user(salt: str, user_id: str) -> float:
     0.43884
     """
     return int(hashlib.sha256(f"{salt}:{user_id}".encode()).hexdigest()[:_DIGITS], 16) / _SCALE
+
+
+def within(salt: str, low: float, high: float) -> exp.Expr:
+    """Whether a user's number is at least `low` and below `high`; an end at 0 or 1 needs no test, so nobody falls out of it."""
+    ends: list[exp.Expression] = []
+    if low > 0:
+        ends.append(exp.GTE(this=share_of(salt), expression=_double(low)))
+    if high < 1:
+        ends.append(exp.LT(this=share_of(salt), expression=_double(high)))
+    return exp.and_(*ends) if ends else exp.Boolean(this=True)
+
+
+def _double(number: float) -> exp.Expression:
+    # As a DECIMAL, which DuckDB would read it as, it can lie beside the double that Python has.
+    return exp.Cast(this=exp.Literal.string(repr(float(number))), to=exp.DataType.build("double"))
