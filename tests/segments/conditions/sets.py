@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import duckdb
 
-from limner_profile.predicates.base import Predicate
+from limner_profile.predicates.base import Column, Predicate
 from limner_segments.conditions import parse_condition
 from limner_segments.conditions.base import user_sets
 from limner_segments.conditions.scope import Scope
@@ -32,7 +32,7 @@ def profiles(users: Mapping[str, Mapping[str, Any]]) -> duckdb.DuckDBPyConnectio
     columns = "".join(f', "{name}" {types.get(type(value), "DATE")}' for name, value in known.items())
     connection.execute(f"CREATE TABLE profiles (user_id VARCHAR{columns})")
     marks = ", ".join("?" * (len(names) + 1))
-    for user in reversed(users):  # no kind may lean on the order of the rows
+    for user in reversed(list(users)):  # no kind may lean on the order of the rows
         connection.execute(f"INSERT INTO profiles VALUES ({marks})", [user, *(users[user].get(name) for name in names)])
     return connection
 
@@ -43,5 +43,5 @@ def found(connection: duckdb.DuckDBPyConnection, condition: Predicate | str, wit
     at = within or scope()
     for node in user_sets(tree):
         node.prepare(at, connection)
-    sql = f"SELECT user_id FROM profiles WHERE {tree.to_sql(at).sql('duckdb')}"
+    sql = f"SELECT user_id FROM profiles WHERE {tree.to_sql(cast('Column', at)).sql('duckdb')}"
     return {user for (user,) in connection.execute(sql).fetchall()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from typing import Any
@@ -10,7 +11,6 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from segments.conditions.sets import found, profiles, scope
 
 from limner_profile.errors import ConditionError
 from limner_profile.predicates import FieldWords, Not, Predicate, all_of, any_of, load
@@ -22,6 +22,7 @@ from limner_segments.conditions.in_sample import InSample
 from limner_segments.conditions.in_split import InSplit
 from limner_segments.conditions.in_top import InTop
 from limner_segments.conditions.salted import share_of, share_of_user
+from segments.conditions.sets import found, profiles, scope
 
 EXAMPLES = [
     (word, example)
@@ -74,7 +75,7 @@ def test_adjoining_percentiles_part_everybody_with_a_value(values: list[float | 
     order = ranked_oracle(users)
     ends = [0, *sorted(cuts), 100]
     with profiles({user: {"v": value} for user, value in users.items()}) as connection:
-        for low, high in zip(ends, ends[1:], strict=False):
+        for low, high in itertools.pairwise(ends):
             inside = {u for at, u in enumerate(order) if low <= 100 * (at + 0.5) / len(order) < high}
             assert found(connection, InPercentile(tag="v", low=low, high=high)) == inside
 
@@ -92,7 +93,7 @@ def crowd() -> Any:
 def test_sql_and_python_draw_the_same_number(crowd: Any) -> None:
     for salt in ("spring", "it's; -- 春"):
         rows = crowd.execute(f"SELECT user_id, {share_of(salt).sql('duckdb')} FROM profiles").fetchall()
-        assert {user: share for user, share in rows} == {user: share_of_user(salt, user) for user in USERS}
+        assert dict(rows) == {user: share_of_user(salt, user) for user in USERS}
         assert all(0 <= share < 1 for _, share in rows)
 
 
@@ -285,6 +286,6 @@ def test_a_set_is_compiled_in_a_scope_only() -> None:
 
     node = parse_condition("in_top(a, 1)")
     assert isinstance(node, UserSet)
-    assert "profiles" in node.to_sql(scope()).sql("duckdb")
+    assert "profiles" in node.in_scope(scope()).sql("duckdb")
     with pytest.raises(InternalError, match="compiled for an audience only"):
         node.to_sql(lambda name: exp.column(name))
