@@ -43,5 +43,5 @@ def found(connection: duckdb.DuckDBPyConnection, condition: Predicate | str, wit
     at = within or scope()
     for node in user_sets(tree):
         node.prepare(at, connection)
-    sql = f"SELECT user_id FROM profiles WHERE {tree.to_sql(cast('Column', at)).sql('duckdb')}"
-    return {user for (user,) in connection.execute(sql).fetchall()}
+    where = tree.to_sql(cast("Column", at)).sql("duckdb")
+    return {user for (user,) in connection.execute(f"SELECT user_id FROM profiles WHERE {where}").fetchall()}
