@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import ValidationError
 from sqlglot import exp
 
+from limner_profile import tags as tag_modules
 from limner_profile.dependencies import closure_of
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.tags.base import TAG_KINDS
@@ -158,6 +159,7 @@ def _allowed(
     with connection.cursor() as cursor:
         rows = cursor.execute("SELECT name, kind, type, sensitivity, definition FROM tags").fetchall()
         columns = {row[0] for row in cursor.execute("DESCRIBE SELECT * FROM profiles").fetchall()}
+    TAG_KINDS.discover(tag_modules)
     references = {name: _references(kind, definition) for name, kind, _, _, definition in rows}
     above = closure_of(seed_tags, references) | seed_tags
     types: dict[str, ValueType] = {}

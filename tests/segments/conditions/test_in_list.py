@@ -30,7 +30,7 @@ def write(root: Path, name: str, text: str | bytes) -> None:
 
 def everyone(root: Path) -> duckdb.DuckDBPyConnection:
     connection = profiles({f"u{number}": {"n": number} for number in range(6)})
-    connection.execute("SET file_search_path = ?", [str(root / ".limner")])
+    connection.execute("SET GLOBAL file_search_path = ?", [str(root / ".limner")])
     return connection
 
 
