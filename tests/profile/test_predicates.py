@@ -66,12 +66,14 @@ def _type(value: object) -> str:
     return by_type[type(value)]
 
 
-EXAMPLES = [(word, example) for word, cls in PREDICATES for example in cls.EXAMPLES]
+# Higher floors add their kinds to the registry where they have been imported: those have tests of their own.
+OWN = [(word, cls) for word, cls in PREDICATES if cls.__module__.startswith("limner_profile.")]
+EXAMPLES = [(word, example) for word, cls in OWN for example in cls.EXAMPLES]
 
 
 def test_every_kind_of_the_language_is_registered_with_examples() -> None:
     assert {"compare", "one_of", "between", "known", "like", "all_of", "any_of", "not"} <= set(PREDICATES.words())
-    for word, cls in PREDICATES:
+    for word, cls in OWN:
         assert cls.model_fields["kind"].default == word
         assert cls.EXAMPLES, word
 
