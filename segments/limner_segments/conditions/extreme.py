@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from pydantic import model_validator
 from sqlglot import exp
 
-from limner_profile.predicates.base import Words
+from limner_profile.predicates.base import Words, field_text
 from limner_profile.predicates.words import Language
 from limner_segments.conditions.base import Parameter, members
 from limner_segments.conditions.ranked import Count, Percent, Ranked
@@ -32,9 +32,12 @@ class Extreme(Ranked):
     @model_validator(mode="after")
     def _check_one_of_both(self) -> Self:
         if (self.count is None) == (self.percent is None):
-            raise ValueError(f"{self.kind}() takes a number of users or percent => …, one of the two")
+            raise ValueError(
+                f"{self.kind}() takes a number of users or percent => …, one of the two | "
+                f"for example {self.kind}({field_text(self.tag)}, 1000)"
+            )
         if self.percent is not None and not 0 < self.percent < 100:
-            raise ValueError(f"percent lies above 0 and below 100, not {self.percent}")
+            raise ValueError(f"percent lies above 0 and below 100, not {self.percent} | write 10 for 10 %")
         return self
 
     def in_scope(self, scope: Scope) -> exp.Expr:

@@ -49,7 +49,9 @@ class InPercentile(Ranked):
     @model_validator(mode="after")
     def _check_ends(self) -> Self:
         if self.low >= self.high:
-            raise ValueError(f"the lower percentile comes first, not {self.low:g} and then {self.high:g}")
+            raise ValueError(
+                f"the lower percentile comes first, not {self.low:g} and then {self.high:g} | 0 stands for the lowest value"
+            )
         return self
 
     def in_scope(self, scope: Scope) -> exp.Expr:

@@ -37,7 +37,7 @@ class InSample(UserSet):
     @classmethod
     def _check_share(cls, share: float) -> float:
         if not 0 < share < 1:
-            raise ValueError(f"a share lies above 0 and below 1, not {share}")
+            raise ValueError(f"a share lies above 0 and below 1, not {share} | write 0.1 for 10 %")
         return share
 
     def in_scope(self, scope: Scope) -> exp.Expr:

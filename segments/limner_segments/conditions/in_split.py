@@ -47,15 +47,17 @@ class InSplit(UserSet):
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
         if (self.of is None) == (self.shares is None):
-            raise ValueError("in_split() takes of => how many equal parts, or shares => '80/20', one of the two")
+            raise ValueError("in_split() takes of => how many equal parts, or shares => '80/20' | write one of the two")
         if self.shares is not None and (
             not _SHARES.fullmatch(self.shares) or not all(Fraction(share) for share in self.shares.split("/"))
         ):
-            raise ValueError(f"shares are numbers above 0 with strokes between, such as '80/20', not {self.shares!r}")
+            raise ValueError(
+                f"shares are numbers above 0 with strokes between, not {self.shares!r} | for example '50/30/20'"
+            )
         if self.of is not None and not 2 <= self.of <= _MOST:
             raise ValueError(f"there are 2 to {_MOST:,} parts, not {self.of}")
         if self.part > self.parts:
-            raise ValueError(f"there is no part {self.part} of {self.parts}")
+            raise ValueError(f"there is no part {self.part} of {self.parts} | parts are counted from 1")
         return self
 
     @property

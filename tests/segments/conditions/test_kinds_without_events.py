@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limner_profile.errors import ConditionError
+from limner_profile.errors import ConditionError, UserError
 from limner_profile.predicates import FieldWords, Not, Predicate, all_of, any_of, load
 from limner_segments.conditions import CALLS, parse_condition
 from limner_segments.conditions.base import SetExample, UserSet, Vocabulary, user_sets
@@ -181,7 +181,7 @@ def test_text_tree_and_yaml_round_trip(tree: Predicate) -> None:
 
 REFUSED = [
     ("in_top()", 1, "in_top() needs the tag whose values rank the users", "for example: in_top(spend, 1000)"),
-    ("in_top(spend)", 1, "takes a number of users or percent => …", ""),
+    ("in_top(spend)", 1, "takes a number of users or percent => …", "for example in_top(spend, 1000)"),
     ("in_top(spend, 5, percent => 5)", 1, "takes a number of users or percent => …", ""),
     ("in_top(spend, 0)", 1, "a whole number above 0, not 0", ""),
     ("in_top(spend, 2.5)", 1, "a whole number above 0, not 2.5", ""),
@@ -202,10 +202,10 @@ REFUSED = [
     ("in_split('x', 4, of => 3)", 1, "there is no part 4 of 3", ""),
     ("in_split('x', 1, of => 1)", 1, "there are 2 to 1,000 parts, not 1", ""),
     ("in_split('x', 3, shares => '80/20')", 1, "there is no part 3 of 2", ""),
-    ("in_split('x', 1, shares => '80-20')", 1, "shares are numbers above 0 with strokes between", ""),
+    ("in_split('x', 1, shares => '80-20')", 1, "shares are numbers above 0 with strokes between", "50/30/20"),
     ("in_split('x', 1, shares => '80/0')", 1, "shares are numbers above 0 with strokes between", ""),
     ("in_split('', 1, of => 2)", 1, "the salt is empty", ""),
-    ("in_sample('x', 1.5)", 1, "a share lies above 0 and below 1, not 1.5", ""),
+    ("in_sample('x', 1.5)", 1, "a share lies above 0 and below 1, not 1.5", "write 0.1 for 10 %"),
     ("in_sample('x' 0.1)", 15, "expected ',' or ')', found '0.1'", ""),
     ("n = 1 and in_top(spnd, 5)", 18, "unknown tag 'spnd'", "did you mean 'spend'?"),
 ]
@@ -218,6 +218,25 @@ def test_refused(text: str, at: int, message: str, hint: str) -> None:
     [issue] = raised.value.issues
     assert issue.where == f"w:{at}"
     assert message in issue.message
+    assert hint in issue.hint
+
+
+@pytest.mark.parametrize(
+    ("tree", "where", "message", "hint"),
+    [
+        ({"kind": "in_top", "tag": "a"}, "where", "in_top() takes a number of users", "for example in_top(a, 1000)"),
+        ({"kind": "in_top", "tag": "a", "cuont": 3}, "where.cuont", "Extra inputs are not permitted", "'count'?"),
+        ({"kind": "in_split", "salt": "", "part": 1, "of": 2}, "where.salt", "the salt is empty", "a word of its own"),
+        ({"kind": "in_splitt"}, "where", "unknown condition-kind 'in_splitt'", "did you mean 'in_split'?"),
+    ],
+)
+def test_a_tree_that_is_wrong(tree: dict[str, Any], where: str, message: str, hint: str) -> None:
+    with pytest.raises(UserError) as raised:
+        load(tree)
+    issue = raised.value.issues[0]
+    assert issue.where == where
+    assert message in issue.message
+    assert "|" not in issue.message
     assert hint in issue.hint
 
 
