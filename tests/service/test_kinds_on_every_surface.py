@@ -7,8 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from limner.project import open_project
+from limner_segments.conditions.base import user_sets
+from limner_segments.conditions.like_segment import LikeSegment
+from limner_segments.conditions.scope import scope_of
 from limner_segments.conditions.salted import share_of_user
 
 Run = Callable[..., tuple[int, str, str]]
@@ -123,3 +128,26 @@ def test_mistakes_are_placed(root: Path, run_main: Run) -> None:
     )
     code, _, err = run_main("segments", "size", "x", "--dir", str(root))
     assert (code, "the seed 'few' holds 3 users" in err) == (1, True)
+
+
+def test_erasing_somebody_takes_them_out_of_lists_and_lookalikes(root: Path, run_main: Run) -> None:
+    alike = result(run_main, root, "sql", "SELECT user_id FROM audiences WHERE segment = 'alike' ORDER BY user_id")
+    gone = alike[0]["user_id"]
+    (root / "lists" / "vip.txt").write_text(f"u001\n{gone}\n", encoding="utf-8")
+    assert result(run_main, root, "segments", "size", "vip")["size"] == 2
+    prepared = [*(root / ".limner" / "lists").iterdir(), *(root / ".limner" / "lookalikes").iterdir()]
+    code, _, err = run_main("users", "erase", gone, "--yes", "--dir", str(root))
+    assert code == 0, err
+    for path in prepared:
+        assert gone.encode() not in path.read_bytes()
+        assert gone not in pq.read_table(path)["user_id"].to_pylist()
+    assert result(run_main, root, "segments", "size", "vip")["size"] == 1
+    # The ranking has lost one user, and the next one does not move up: nobody joins by an erasure.
+    assert result(run_main, root, "segments", "size", "alike")["size"] == 29
+    project = open_project(root)
+    with project.store.open() as snapshot:
+        [node] = user_sets(project.segments["alike"].condition)
+        assert isinstance(node, LikeSegment)
+        learned = node.describe(scope_of(snapshot.connection), snapshot.connection)
+    assert learned.tags == ("city", "spend")
+    assert learned.left_out == {"member": "seed", "religion": "sensitive"}

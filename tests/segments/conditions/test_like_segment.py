@@ -16,7 +16,7 @@ from limner_profile.predicates import FieldWords, Not, Predicate, load
 from limner_segments.conditions import parse_condition
 from limner_segments.conditions.base import Vocabulary
 from limner_segments.conditions.like_segment import LikeSegment
-from limner_segments.conditions.linking import asked_segments, link
+from limner_segments.conditions.linking import asked_segments, circle_issues, link
 from limner_segments.conditions.lookalike import Lookalikes
 from segments.conditions.sets import found, scope
 
@@ -175,6 +175,17 @@ def test_seeds_inside_seeds_and_linking(people: duckdb.DuckDBPyConnection, tmp_p
     assert len(inner) == 300
     assert outer
     assert not outer & inner
+
+
+def test_a_seed_of_itself_is_a_circle() -> None:
+    conditions = {
+        "a": parse_condition("in_segment('b')"),
+        "b": parse_condition("n = 1 or like_segment('a', top => 5)"),
+    }
+    issues, caught = circle_issues(conditions, {"a": "a.yaml:1:4"})
+    assert caught == {"a", "b"}
+    [issue] = issues
+    assert (issue.code, "a → b → a" in issue.message) == ("segment-circle", True)
 
 
 def test_text_dictionary_sentences_and_complaints() -> None:
