@@ -13,8 +13,8 @@ import pytest
 from limner.project import open_project
 from limner_segments.conditions.base import user_sets
 from limner_segments.conditions.like_segment import LikeSegment
-from limner_segments.conditions.scope import scope_of
 from limner_segments.conditions.salted import share_of_user
+from limner_segments.conditions.scope import scope_of
 
 Run = Callable[..., tuple[int, str, str]]
 USERS = 300

@@ -17,10 +17,12 @@ from limner_profile.predicates import FieldWords, Not, Predicate, all_of, any_of
 from limner_segments.conditions import CALLS, parse_condition
 from limner_segments.conditions.base import SetExample, UserSet, Vocabulary, user_sets
 from limner_segments.conditions.in_bottom import InBottom
+from limner_segments.conditions.in_list import InList
 from limner_segments.conditions.in_percentile import InPercentile
 from limner_segments.conditions.in_sample import InSample
 from limner_segments.conditions.in_split import InSplit
 from limner_segments.conditions.in_top import InTop
+from limner_segments.conditions.like_segment import LikeSegment
 from limner_segments.conditions.salted import share_of, share_of_user
 from segments.conditions.sets import found, profiles, scope
 
@@ -155,6 +157,8 @@ SETS: st.SearchStrategy[Predicate] = st.one_of(
     st.builds(InBottom, tag=NAMES, percent=PERCENTS),
     percentiles(),
     splits(),
+    st.builds(InList, name=NAMES),
+    st.builds(LikeSegment, segment=NAMES, top=COUNTS),
     st.builds(InSample, salt=NAMES, share=st.floats(0.001, 0.999)),
 )
 TREES = st.recursive(
