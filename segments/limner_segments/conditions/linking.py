@@ -38,7 +38,7 @@ def full_text(tree: Predicate) -> str:
     inner = [
         f"{node.to_text()}: {node.inner.to_text()}"
         for node in tree.walk()
-        if isinstance(node, InSegment) and node.inner is not None
+        if isinstance(node, InSegment | LikeSegment) and node.inner is not None
     ]
     return "; ".join([tree.to_text(), *dict.fromkeys(inner)])
 

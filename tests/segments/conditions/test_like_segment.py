@@ -16,7 +16,7 @@ from limner_profile.predicates import FieldWords, Not, Predicate, load
 from limner_segments.conditions import parse_condition
 from limner_segments.conditions.base import Vocabulary
 from limner_segments.conditions.like_segment import LikeSegment
-from limner_segments.conditions.linking import asked_segments, circle_issues, link
+from limner_segments.conditions.linking import asked_segments, circle_issues, full_text, link
 from limner_segments.conditions.lookalike import Lookalikes
 from segments.conditions.sets import found, scope
 
@@ -175,6 +175,11 @@ def test_seeds_inside_seeds_and_linking(people: duckdb.DuckDBPyConnection, tmp_p
     assert len(inner) == 300
     assert outer
     assert not outer & inner
+
+
+def test_the_full_text_tells_seeds_apart() -> None:
+    assert full_text(like("a = 1")) != full_text(like("a = 2"))
+    assert full_text(like("a = 1")) == "like_segment('seed', top => 200); like_segment('seed', top => 200): a = 1"
 
 
 def test_a_seed_of_itself_is_a_circle() -> None:
