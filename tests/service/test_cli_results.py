@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,9 @@ def test_an_export_tells_its_path_and_manifest(reading_project: Project, run_mai
     assert content["columns"] == ["user_id", "age", "city"]
     assert content["path"] == str(tmp_path / "x.csv")
     del content["path"]
+    # What the ledger says of it stands beside the manifest.
+    assert re.fullmatch(r"\d{8}-\d{4}", content.pop("export"))
+    assert content.pop("accounting")["recipients"] == content["rows"]
     assert content == json.loads((tmp_path / "x.csv.manifest.json").read_text(encoding="utf-8"))
 
 
