@@ -211,6 +211,7 @@ def settings_page() -> str:
     """limner.yaml."""
     from limner_profile.sources import ColumnMapping, Source
     from limner_profile.workspace import Settings, WorkspaceConfig
+    from limner_segments.expectation import Expectation
     from limner_segments.segment import Segment
 
     parts = ["# Settings\n", "## `limner.yaml`\n", field_table(WorkspaceConfig), "\n## A source\n"]
@@ -222,7 +223,8 @@ def settings_page() -> str:
         field_table(Settings),
         "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n",
     ]
-    parts += [paragraphs(Segment.__doc__), "", field_table(Segment)]
+    parts += [paragraphs(Segment.__doc__), "", field_table(Segment), ""]
+    parts += ["Fields of `expect`:", "", field_table(Expectation)]
     return NOTE + "\n".join(parts) + "\n"
 
 
@@ -237,6 +239,7 @@ def snapshot_page() -> str:
     from limner_profile.statistics import PLACES_TABLE, STATISTICS_TABLE
     from limner_profile.versions import ATTRIBUTE_HISTORY_TABLE
     from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
+    from limner_segments.bitmaps import BITMAPS_TABLE
     from limner_segments.scoring.rating import EVALUATIONS_TABLE, SCORES_TABLE
 
     parts = [
@@ -251,7 +254,7 @@ def snapshot_page() -> str:
     ]
     for kind in (
         TAGS_TABLE, STATISTICS_TABLE, PLACES_TABLE, ATTRIBUTE_HISTORY_TABLE, SEGMENTS_TABLE,
-        AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
+        AUDIENCES_TABLE, CHANGES_TABLE, BITMAPS_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
         INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, EVENTS_VIEW, EVENT_FILES_TABLE,
         REJECTS_TABLE, IDENTITIES_TABLE, REFUSALS_TABLE, SNAPSHOT_TABLE,
     ):  # fmt: skip

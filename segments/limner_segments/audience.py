@@ -17,7 +17,7 @@ from limner_profile.errors import Issue, RefusedError
 from limner_profile.predicates.base import Predicate
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot, SnapshotWriter
-from limner_segments.bitmaps import write_bitmaps
+from limner_segments.bitmaps import BITMAPS_TABLE, write_bitmaps
 from limner_segments.conditions.base import user_sets
 from limner_segments.conditions.scope import Scope, scope_of
 from limner_segments.segment import NamedSegment
@@ -196,6 +196,14 @@ def write_audiences(
         if previous is not None:
             _write_changes(connection, [named.name for named in segments], previous)
     return sizes
+
+
+def forget_audiences(connection: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
+    """Take the audiences of all segments but these out of a snapshot being written."""
+    tables = ((AUDIENCES_TABLE, "segment"), (CHANGES_TABLE, "segment"), (BITMAPS_TABLE, "segment"))
+    for kind, column in ((SEGMENTS_TABLE, "name"), *tables):
+        kind.create(connection)
+        connection.execute(f"DELETE FROM {kind.name} WHERE NOT list_contains(?, {column})", [list(keep)])
 
 
 def _write_changes(connection: duckdb.DuckDBPyConnection, names: Sequence[str], previous: Path) -> None:

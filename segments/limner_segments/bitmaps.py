@@ -16,7 +16,7 @@ from sqlglot import exp
 from limner_profile.predicates.base import Predicate
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot
-from limner_segments.conditions.in_segment import InSegment
+from limner_segments.conditions.linking import full_text
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
@@ -52,7 +52,7 @@ def write_bitmaps(connection: duckdb.DuckDBPyConnection, conditions: Mapping[str
         ).fetchnumpy()["position"]
         row = {
             "segment": name,
-            "condition": linked_text(condition),
+            "condition": full_text(condition),
             "users": users,
             "bitmap": _bitmap(found).serialize(),
         }
@@ -77,21 +77,27 @@ def read_bitmaps(snapshot: Snapshot, conditions: Mapping[str, Predicate]) -> dic
     found: dict[str, BitMap] = {}
     for name, condition in conditions.items():
         text, content = stored.get(name, ("", b""))
-        if content and text == linked_text(condition) and not _reads_files(condition):
+        if content and text == full_text(condition) and not _reads_files(condition):
             found[name] = BitMap.deserialize(content)
         else:
             found[name] = make_bitmap(snapshot, condition)
     return found
 
 
-def linked_text(condition: Predicate) -> str:
-    """The text of a condition with those of the segments that it asks for: alike only where the same users match."""
-    inner = [
-        f"{node.to_text()}: {node.inner.to_text()}"
-        for node in condition.walk()
-        if isinstance(node, InSegment) and node.inner
-    ]
-    return "; ".join([condition.to_text(), *dict.fromkeys(inner)])
+def read_sizes(snapshot: Snapshot, conditions: Mapping[str, Predicate]) -> dict[str, int]:
+    """Segment to the size that the snapshot holds, for those whose condition is that of the build; the others are left out."""
+    if not snapshot.columns(BITMAPS_TABLE.name):
+        return {}
+    rows = snapshot.rows(
+        "SELECT s.name, s.size, b.condition FROM segments AS s JOIN bitmaps AS b ON b.segment = s.name "
+        "WHERE b.users = (SELECT count(*) FROM profiles)"
+    )
+    stored = {row["name"]: (row["size"], row["condition"]) for row in rows}
+    return {
+        name: stored[name][0]
+        for name, condition in conditions.items()
+        if name in stored and stored[name][1] == full_text(condition) and not _reads_files(condition)
+    }
 
 
 def make_bitmap(snapshot: Snapshot, condition: Predicate) -> BitMap:

@@ -19,9 +19,8 @@ from limner_profile.errors import UserError
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot, SnapshotStore
 from limner_profile.sql_text import text_of
-from limner_segments.bitmaps import linked_text
 from limner_segments.conditions import parse_condition
-from limner_segments.conditions.linking import link
+from limner_segments.conditions.linking import full_text, link
 from limner_segments.expectation import STALE, Alert, Expectation, size_alerts
 from limner_segments.leaves import Leaf, holds, leaves_of, truths_of
 from limner_segments.segment import NamedSegment
@@ -178,7 +177,7 @@ def _point(
 
 
 def _meaning(stored: _Stored) -> str:
-    return linked_text(stored.condition) if stored.condition is not None else stored.text
+    return full_text(stored.condition) if stored.condition is not None else stored.text
 
 
 def _moves(before: Snapshot, after: Snapshot, name: str, old: _Stored, same: bool, explain: bool) -> Moves:
