@@ -75,8 +75,8 @@ def why(
         tests.append(
             {
                 "place": leaf.place, "under": " > ".join(leaf.under), "condition": leaf.text,
-                "sentence": sentence_of(leaf.condition, wanted, catalog), "values": dict(test.values), "met": test.met,
-                "wanted": leaf.wanted, "unknown": test.unknown, "origins": _origins(test, kinds, origins),
+                "sentence": sentence_of(leaf.condition, wanted, catalog), "values": dict(test.values), "measured": test.measured,
+                "met": test.met, "wanted": leaf.wanted, "unknown": test.unknown, "origins": _origins(test, kinds, origins),
             }
         )  # fmt: skip
     changes = [
@@ -98,7 +98,7 @@ def why(
         return
     rows = [
         {
-            "place": test["place"], "under": test["under"] or None, "condition": test["condition"], "value": _shown(test["values"]),
+            "place": test["place"], "under": test["under"] or None, "condition": test["condition"], "value": _shown(test),
             "met": test["met"], "wanted": test["wanted"], "from": "; ".join(_told(origin) for origin in test["origins"]) or None,
         }
         for test in tests
@@ -134,7 +134,10 @@ def _told(origin: dict[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _shown(values: dict[str, Any]) -> Any:
+def _shown(test: dict[str, Any]) -> Any:
+    values = test["values"]
+    if test["measured"] is not None:
+        return test["measured"]
     if len(values) == 1:
         return next(iter(values.values()))
     return values or None
