@@ -16,6 +16,7 @@ from sqlglot import exp
 from limner_profile.predicates.base import Predicate
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot
+from limner_segments.conditions.base import user_sets
 from limner_segments.conditions.linking import full_text
 
 if TYPE_CHECKING:
@@ -37,27 +38,47 @@ BITMAPS_TABLE = table(
 
 
 def write_bitmaps(connection: duckdb.DuckDBPyConnection, conditions: Mapping[str, Predicate]) -> None:
-    """Write the bitmaps of these segments from `audiences`, in place of those that stand."""
+    """Write the bitmaps of these segments, whose `audiences` stand already, in place of those that stand."""
+    from limner_segments.audience import condition_sql
+
     BITMAPS_TABLE.create(connection)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE positions AS "
-        "SELECT user_id, CAST(row_number() OVER (ORDER BY user_id) - 1 AS UINTEGER) AS position FROM main.profiles"
-    )
-    users = connection.execute("SELECT count(*) FROM positions").fetchall()[0][0]
+    # Profiles are written in the order of the ids, so that their row ids are the positions; else the audiences are looked up.
+    in_order = _in_order(connection)
+    if not in_order:
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE positions AS "
+            "SELECT user_id, CAST(row_number() OVER (ORDER BY user_id) - 1 AS UINTEGER) AS position FROM main.profiles"
+        )
+    users = connection.execute("SELECT count(*) FROM main.profiles").fetchall()[0][0]
     for name, condition in conditions.items():
         connection.execute("DELETE FROM bitmaps WHERE segment = ?", [name])
-        found = connection.execute(
-            "SELECT position FROM positions SEMI JOIN (SELECT user_id FROM audiences WHERE segment = ?) AS a USING (user_id)",
-            [name],
-        ).fetchnumpy()["position"]
-        row = {
-            "segment": name,
-            "condition": full_text(condition),
-            "users": users,
-            "bitmap": _bitmap(found).serialize(),
-        }
+        members = "(SELECT user_id FROM audiences WHERE segment = ?)"
+        if not in_order:
+            cursor = connection.execute(f"SELECT position FROM positions WHERE user_id IN {members}", [name])
+        elif user_sets(condition):  # what was looked for in the events is not looked for again
+            cursor = connection.execute(
+                f"SELECT rowid AS position FROM main.profiles WHERE user_id IN {members}", [name]
+            )
+        else:
+            query = (
+                exp.select(exp.alias_(exp.column("rowid"), "position"))
+                .from_("profiles")
+                .where(condition_sql(condition))
+            )
+            cursor = connection.execute(query.sql(dialect="duckdb"))
+        content = _bitmap(cursor.fetchnumpy()["position"]).serialize()
+        row = {"segment": name, "condition": full_text(condition), "users": users, "bitmap": content}
         BITMAPS_TABLE.insert(connection, [row])
-    connection.execute("DROP TABLE positions")
+    connection.execute("DROP TABLE IF EXISTS positions")
+
+
+def _in_order(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the row ids of `profiles` count its users from 0 in the order of their ids."""
+    found = connection.execute(
+        "SELECT count(*) FILTER (WHERE user_id <= before), count(*), max(number) FROM ("
+        "SELECT user_id, rowid AS number, lag(user_id) OVER (ORDER BY rowid) AS before FROM main.profiles)"
+    ).fetchall()[0]
+    return bool(found[0] == 0 and (found[1] == 0 or found[2] == found[1] - 1))
 
 
 def read_bitmaps(snapshot: Snapshot, conditions: Mapping[str, Predicate]) -> dict[str, BitMap]:
