@@ -238,7 +238,8 @@ def snapshot_page() -> str:
     from limner_profile.snapshots import EVENT_FILES_TABLE, RUNS_TABLE, SNAPSHOT_TABLE
     from limner_profile.statistics import PLACES_TABLE, STATISTICS_TABLE
     from limner_profile.versions import ATTRIBUTE_HISTORY_TABLE
-    from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
+    from limner_segments.audience_changes import CHANGES_TABLE
+    from limner_segments.audience_tables import AUDIENCES_TABLE, SEGMENTS_TABLE
     from limner_segments.bitmaps import BITMAPS_TABLE
     from limner_segments.scoring.rating import EVALUATIONS_TABLE, SCORES_TABLE
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from sqlglot import exp
@@ -16,7 +16,6 @@ from sqlglot import exp
 from limner_profile.predicates.base import Predicate
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot
-from limner_segments.conditions.base import user_sets
 from limner_segments.conditions.linking import full_text
 
 if TYPE_CHECKING:
@@ -37,48 +36,41 @@ BITMAPS_TABLE = table(
 )
 
 
-def write_bitmaps(connection: duckdb.DuckDBPyConnection, conditions: Mapping[str, Predicate]) -> None:
-    """Write the bitmaps of these segments, whose `audiences` stand already, in place of those that stand."""
-    from limner_segments.audience import condition_sql
-
-    BITMAPS_TABLE.create(connection)
-    # Profiles are written in the order of the ids, so that their row ids are the positions; else the audiences are looked up.
-    in_order = _in_order(connection)
-    if not in_order:
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE positions AS "
-            "SELECT user_id, CAST(row_number() OVER (ORDER BY user_id) - 1 AS UINTEGER) AS position FROM main.profiles"
-        )
-    users = connection.execute("SELECT count(*) FROM main.profiles").fetchall()[0][0]
-    for name, condition in conditions.items():
-        connection.execute("DELETE FROM bitmaps WHERE segment = ?", [name])
-        members = "(SELECT user_id FROM audiences WHERE segment = ?)"
-        if not in_order:
-            cursor = connection.execute(f"SELECT position FROM positions WHERE user_id IN {members}", [name])
-        elif user_sets(condition):  # what was looked for in the events is not looked for again
-            cursor = connection.execute(
-                f"SELECT rowid AS position FROM main.profiles WHERE user_id IN {members}", [name]
-            )
-        else:
-            query = (
-                exp.select(exp.alias_(exp.column("rowid"), "position"))
-                .from_("profiles")
-                .where(condition_sql(condition))
-            )
-            cursor = connection.execute(query.sql(dialect="duckdb"))
-        content = _bitmap(cursor.fetchnumpy()["position"]).serialize()
-        row = {"segment": name, "condition": full_text(condition), "users": users, "bitmap": content}
-        BITMAPS_TABLE.insert(connection, [row])
-    connection.execute("DROP TABLE IF EXISTS positions")
+def put_bitmap(
+    connection: duckdb.DuckDBPyConnection, name: str, condition: Predicate, users: int, positions: Any
+) -> None:
+    """Write the bitmap of one audience, given as a numpy array of positions, into a snapshot that has none of that name."""
+    row = {
+        "segment": name,
+        "condition": full_text(condition),
+        "users": users,
+        "bitmap": _bitmap(positions).serialize(),
+    }
+    BITMAPS_TABLE.insert(connection, [row])
 
 
-def _in_order(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the row ids of `profiles` count its users from 0 in the order of their ids."""
+def stored_positions(connection: duckdb.DuckDBPyConnection, database: str, name: str) -> Any:
+    """A numpy array of the positions of an audience in an attached snapshot: from its bitmap where that holds, else from `audiences`."""
+    import numpy as np
+    from pyroaring import BitMap
+
     found = connection.execute(
-        "SELECT count(*) FILTER (WHERE user_id <= before), count(*), max(number) FROM ("
-        "SELECT user_id, rowid AS number, lag(user_id) OVER (ORDER BY rowid) AS before FROM main.profiles)"
-    ).fetchall()[0]
-    return bool(found[0] == 0 and (found[1] == 0 or found[2] == found[1] - 1))
+        "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = 'bitmaps'", [database]
+    ).fetchall()
+    if found:
+        rows = connection.execute(
+            f"SELECT bitmap FROM {database}.bitmaps WHERE segment = ? AND bitmap IS NOT NULL "
+            f"AND users = (SELECT count(*) FROM {database}.profiles)",
+            [name],
+        ).fetchall()
+        if rows:
+            return np.asarray(BitMap.deserialize(rows[0][0]).to_array(), dtype=np.uint32)
+    numbered = f"(SELECT user_id, row_number() OVER (ORDER BY user_id) - 1 AS position FROM {database}.profiles)"
+    query = (
+        f"SELECT CAST(position AS UINTEGER) AS position FROM {numbered} "
+        f"WHERE user_id IN (SELECT user_id FROM {database}.audiences WHERE segment = ?) ORDER BY position"
+    )
+    return connection.execute(query, [name]).fetchnumpy()["position"]
 
 
 def read_bitmaps(snapshot: Snapshot, conditions: Mapping[str, Predicate]) -> dict[str, BitMap]:
