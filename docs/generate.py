@@ -286,6 +286,7 @@ def settings_page() -> str:
     """limner.yaml."""
     from limner_profile.sources import ColumnMapping, Source
     from limner_profile.workspace import Settings, WorkspaceConfig
+    from limner_segments.expectation import Expectation
     from limner_segments.segment import Segment
 
     parts = ["# Settings\n", "## `limner.yaml`\n", field_table(WorkspaceConfig), "\n## A source\n"]
@@ -297,7 +298,8 @@ def settings_page() -> str:
         field_table(Settings),
         "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n",
     ]
-    parts += [paragraphs(Segment.__doc__), "", field_table(Segment)]
+    parts += [paragraphs(Segment.__doc__), "", field_table(Segment), ""]
+    parts += ["Fields of `expect`:", "", field_table(Expectation)]
     return NOTE + "\n".join(parts) + "\n"
 
 

@@ -33,6 +33,7 @@ from limner_profile.sync_plan import SourcePlan, plan_sync
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience_tables import write_audiences
+from limner_segments.history import build_alerts
 from limner_segments.scoring.dataset import build_dataset
 from limner_segments.scoring.experiment import Experiment, run_experiment
 from limner_segments.scoring.rating import create_score_tables, population_frame, write_evaluations, write_scores
@@ -230,6 +231,7 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
                 sizes = write_audiences(
                     writer, list(project.segments.values()), project.catalog, previous, not_made(progress)
                 )
+            tell_sizes(writer, list(project.segments.values()), previous, progress)
         if previous is not None and moment != default_as_of(workspace, datetime.now(UTC)):
             day = moment.astimezone(workspace.timezone).date()
             progress.warn(
@@ -284,6 +286,7 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
                 segment for segment in project.segments.values() if changed.intersection(segment.condition.fields())
             ]
             write_audiences(writer, using, project.catalog, previous, not_made(progress))
+            tell_sizes(writer, using, previous, progress)
         return Trained(experiment, found, writer.id, data.schedule.all, folder)
 
 
@@ -300,6 +303,16 @@ def not_made(progress: Progress) -> Callable[[NamedSegment, UserError], None]:
 def _tell(breaches: Sequence[Breach], progress: Progress) -> None:
     for breach in breaches:
         progress.warn(f"{breach.where} the tag {breach.tag!r}: {breach.words}")
+
+
+def tell_sizes(
+    writer: SnapshotWriter, segments: Sequence[NamedSegment], previous: Path | None, progress: Progress
+) -> None:
+    """Warn of each audience of a snapshot being written whose size is not as its definition expects."""
+    for name, alerts in build_alerts(writer.connection, segments, previous).items():
+        place = next((named.place for named in segments if named.name == name), "")
+        for alert in alerts:
+            progress.warn(f"{place} the segment {name!r}: {alert.words} [{alert.code}]".strip())
 
 
 def stale_tags(catalog: Catalog, snapshot: Snapshot) -> list[str]:
