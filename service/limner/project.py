@@ -307,7 +307,7 @@ def changed_tags(project: Project) -> list[TagChange]:
 
 def misspelt_events(project: Project) -> list[str]:
     """A line for each tag and outcome that counts an event which no source has; none before the first ingestion."""
-    issues = unknown_events(project.workspace, project.catalog, project.scenarios)
+    issues = unknown_events(project.workspace, project.catalog, project.scenarios, project.segments)
     return [f"{issue.where} {issue.message}; {issue.hint}" for issue in issues]
 
 
