@@ -22,12 +22,12 @@ BANDS = 5
 COMMON_ZERO = 0.05
 """From this share of the users on, zero is a band of its own."""
 FEW = 7  # so many different values are a band each
-_SLACK = 0.35  # how far a cut may move for a round number, in bands
+_SLACK = 0.25  # how far a cut may move for a round number, in bands
 _SMALLEST = -12  # the last power of ten that is tried for a round number
 _DAY_ZERO = date(1970, 1, 1)
 
 Points = Sequence[tuple[float, float]]
-"""Values in order, each with the share of the known users whose value is lower."""
+"""Finite values in order, each with the share of the known users whose value is lower."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,10 @@ class Bands:
         if self.single and self.lowest is not None:
             values = (self.lowest, *(cut.value for cut in self.cuts))
             return [Compare(field=tag, operator="=", value=value) for value in values]
-        return [_condition(tag, low, high) for low, high in pairwise((None, *self.cuts, None))]
+        edges: list[Cut | None] = [None, *self.cuts, None]
+        if edges[1] == Cut(self.lowest or 0, beyond=True) and self.lowest is not None:
+            edges[0] = Cut(self.lowest)  # nothing lies below it
+        return [_condition(tag, low, high) for low, high in pairwise(edges)]
 
 
 def _condition(tag: str, low: Cut | None, high: Cut | None) -> Predicate:

@@ -11,6 +11,7 @@ import typer
 import limner
 from limner.commands import (
     build,
+    comparing,
     demo,
     init,
     insights,
@@ -81,6 +82,7 @@ app.add_typer(tags.app, name="tags", rich_help_panel="Look")
 app.add_typer(profile.app, name="profile", rich_help_panel="Look")
 app.add_typer(snapshots.app, name="snapshots", rich_help_panel="Look")
 app.add_typer(users.app, name="users", rich_help_panel="Look")
+segments.app.command("compare")(comparing.compare)
 segments.app.command("check")(segment_definitions.check)
 segments.app.command("build")(segment_definitions.build)
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")

@@ -20,7 +20,6 @@ from limner.commands.options import (
     segment_of,
     style_of,
 )
-from limner.commands.segments import app
 
 if TYPE_CHECKING:
     from limner.project import Project
@@ -37,7 +36,6 @@ _TABLE = (
 )  # fmt: skip
 
 
-@app.command("compare")
 def compare(
     name: SegmentName = None,
     directory: Dir = Path("."),
@@ -86,9 +84,7 @@ def compare(
     print_rows([_table_row(row) for row in rows], chosen, _TABLE, _heading(found, title))
 
 
-def _base(
-    project: Project, against: str | None, against_where: str | None
-) -> tuple[NamedSegment | None, Against]:
+def _base(project: Project, against: str | None, against_where: str | None) -> tuple[NamedSegment | None, Against]:
     """The other audience, if there is one, and otherwise the word for what an audience is compared with."""
     from limner_profile.errors import Issue, RefusedError, unknown_name
 

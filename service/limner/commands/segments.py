@@ -1,4 +1,4 @@
-"""limner segments: list, show, size, sql, compare and export; each on a name or --where."""
+"""limner segments: list, show, size, sql and export; each on a name or --where."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import typer
 
 from limner.commands.options import (
     Dir,
-    Language,
     SegmentName,
     SnapshotId,
     Style,
     WhereText,
-    language_of,
     note_stale,
     opened,
     segment_of,
