@@ -100,7 +100,7 @@ def test_few_values_are_shown_singly_and_one_that_nearly_everyone_has_stands_apa
 def test_every_day_is_in_one_band(days: list[int]) -> None:
     bands = date_bands(points_of([float(day) for day in days]))
     cuts = [cut.value for cut in bands.cuts]
-    assert cuts == sorted(set(cuts))  # type: ignore[type-var]
+    assert cuts == sorted(set(cuts))
     assert len(bands.names()) == len(cuts) + 1
     assert len(cuts) >= (1 if len(set(days)) > 1 else 0)
     low, high = EPOCH + timedelta(days=min(days)), EPOCH + timedelta(days=max(days))

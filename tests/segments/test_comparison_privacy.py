@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -83,7 +84,7 @@ def test_the_number_of_known_values_is_hidden_with_that_of_unknown_ones(
     tmp_path: Path, unknown: int, shown: bool
 ) -> None:
     types: dict[str, FieldType] = {"pays": "boolean", "age": "number"}
-    rows: list[list[object]] = [[True, float(20 + step % 30)] for step in range(100)] + [[True, None]] * unknown
+    rows: list[list[Any]] = [[True, float(20 + step % 30)] for step in range(100)] + [[True, None]] * unknown
     rows += [[False, float(20 + step % 40)] for step in range(200)] + [[False, None]] * 50
     with make_snapshot(tmp_path, types, rows) as snapshot:
         (mean,) = compare_audience(snapshot, parse("pays = true"), make_catalog(types)).means
@@ -93,7 +94,7 @@ def test_the_number_of_known_values_is_hidden_with_that_of_unknown_ones(
 
 def test_the_mean_of_a_few_is_hidden(tmp_path: Path) -> None:
     types: dict[str, FieldType] = {"pays": "boolean", "age": "number"}
-    rows: list[list[object]] = [[True, 30.0]] * 9 + [[True, None]] * 90 + [[False, float(step)] for step in range(200)]
+    rows: list[list[Any]] = [[True, 30.0]] * 9 + [[True, None]] * 90 + [[False, float(step)] for step in range(200)]
     with make_snapshot(tmp_path, types, rows) as snapshot:
         found = compare_audience(snapshot, parse("pays = true"), make_catalog(types))
     (mean,) = found.means
