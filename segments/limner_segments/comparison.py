@@ -18,7 +18,8 @@ from limner_profile.snapshots import Snapshot
 from limner_profile.sources import FieldType
 from limner_segments.audience import condition_sql, prepare, require_tags
 from limner_segments.comparison_causes import Cause, causes_of
-from limner_segments.comparison_counts import Count, count_tags, read_membership
+from limner_segments.comparison_columns import count_tags
+from limner_segments.comparison_counts import Count, read_membership
 from limner_segments.comparison_looks import Looks
 from limner_segments.comparison_privacy import Protection
 
