@@ -11,6 +11,7 @@ import typer
 import limner
 from limner.commands import (
     build,
+    comparing,
     demo,
     init,
     insights,
@@ -91,6 +92,7 @@ segments.app.command("why")(segment_why.why)
 segments.app.command("history")(segment_history.history)
 segments.app.command("overlap")(segment_overlap.overlap)
 segments.app.command("suggest")(segment_suggest.suggest)
+segments.app.command("compare")(comparing.compare)
 segments.app.command("check")(segment_definitions.check)
 segments.app.command("build")(segment_definitions.build)
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")
