@@ -1,0 +1,285 @@
+"""Funnels: how many of an audience take step after step. Imports floor 1, scope and intervals.
+
+What counts: every act of the first step begins an attempt. In an attempt each further step is taken at its earliest act that follows the step
+before, and only inside its window, which is counted from the attempt's first step: `7d` lasts to the end of the seventh local day after it, `24h`
+is exact to the instant. The attempt of a user that counts is the one that gets farthest, and the earliest of those.
+
+What follows: an act at a later instant; at the same instant (shops that log hours or days have many) an act of another event, but not one of
+an event that an earlier step of that instant asked for, which could be the same act. With strict order an attempt ends where the user
+takes any step but the one just taken before the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlglot import exp
+
+from limner_profile.predicates.base import Predicate
+from limner_profile.snapshots import Snapshot
+from limner_profile.tags.acts import Acts
+from limner_profile.tags.expressions import instant, is_known, ordered
+from limner_segments.conditions.scope import Scope, scope_of
+from limner_segments.intervals import wilson_interval
+from limner_segments.occurrences import AUDIENCE, day_literal, days_between, known_acts, local_day, members_of
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its name, the acts that take it, and how long after the first step it may happen (`7d`, `24h`; None: any time)."""
+
+    name: str
+    acts: Acts
+    within: str | None = None
+
+
+@dataclass(frozen=True)
+class FunnelStep:
+    """How many users took a step, the share of those of the step before and of the first step that did, with 95 % intervals.
+
+    `share` of the first step is that of the audience. `median_hours` is the median time since the step before. What would tell of a small
+    group is None (`suppressed`).
+    """
+
+    name: str
+    users: int | None
+    share: float | None
+    share_low: float | None
+    share_high: float | None
+    cumulative: float | None
+    cumulative_low: float | None
+    cumulative_high: float | None
+    median_hours: float | None
+    suppressed: bool
+
+
+@dataclass(frozen=True)
+class FunnelTable:
+    """The steps of a funnel for an audience of `users`; `open` of them have not finished, but could: their windows are not over at as_of."""
+
+    users: int
+    open: int | None
+    steps: tuple[FunnelStep, ...]
+
+
+def measure_funnel(
+    snapshot: Snapshot,
+    condition: Predicate,
+    steps: Sequence[Step],
+    *,
+    strict_order: bool = False,
+    since: datetime | None = None,
+    min_group: int = 10,
+) -> FunnelTable:
+    """How an audience goes through the steps in a snapshot; first steps before `since` begin nothing.
+
+    A count is suppressed where it, or the difference to the last count shown, is a group below `min_group`.
+    """
+    scope = scope_of(snapshot.connection)
+    query = funnel_query(condition, steps, scope, strict_order=strict_order, since=since)
+    row = snapshot.rows(query.sql(dialect="duckdb"))[0]
+    users, open_users = int(row["users"]), int(row["open"])
+    counts = [int(row[f"users_{number}"]) for number in range(1, len(steps) + 1)]
+    shown: list[int | None] = []
+    last = users
+    for count in counts:
+        if 0 < count < min_group or 0 < last - count < min_group:
+            shown.append(None)
+        else:
+            shown.append(count)
+            last = count
+    told = []
+    for number, (step, count) in enumerate(zip(steps, shown, strict=True)):
+        before = users if number == 0 else shown[number - 1]
+        share, cumulative = _share(count, before), _share(count, shown[0])
+        median = row[f"median_{number + 1}"] if number and count else None
+        hours = float(median) / 3_600_000_000 if median is not None else None
+        told.append(FunnelStep(step.name, count, *share, *cumulative, hours, count is None))
+    return FunnelTable(users, None if 0 < open_users < min_group else open_users, tuple(told))
+
+
+def _share(count: int | None, base: int | None) -> tuple[float | None, float | None, float | None]:
+    if count is None or not base:
+        return None, None, None
+    share, low, high = (float(bound) for bound in wilson_interval(count, base))
+    return share, low, high
+
+
+def funnel_query(
+    condition: Predicate,
+    steps: Sequence[Step],
+    scope: Scope,
+    *,
+    strict_order: bool = False,
+    since: datetime | None = None,
+) -> exp.Select:
+    """The query for one row over `profiles` and `events`: `users`, `open`, of each step `users_1` … and `median_2` … in microseconds."""
+    total = len(steps)
+    query = exp.select(
+        exp.alias_(exp.select(exp.Count(this=exp.Star())).from_(AUDIENCE).subquery(), "users"),
+        exp.alias_(_count_if(exp.column("open")), "open"),
+        *(exp.alias_(_count_if(is_known(_at(number))), f"users_{number}") for number in range(1, total + 1)),
+        *(exp.alias_(_median(number), f"median_{number}") for number in range(2, total + 1)),
+    ).from_("attempts_of_users")
+    return query.with_(AUDIENCE, members_of(condition, scope)).with_(
+        "attempts_of_users", attempts_query(steps, scope, strict_order=strict_order, since=since)
+    )
+
+
+def attempts_query(
+    steps: Sequence[Step], scope: Scope, *, strict_order: bool = False, since: datetime | None = None
+) -> exp.Select:
+    """The query for the attempt of each user that counts: `user_id`, the instants `t1` …, and whether the user may still finish (`open`).
+
+    It is over `events` and the relation `audience`, a row for each user who took the first step.
+    """
+    total = len(steps)
+    relations: list[tuple[str, exp.Query]] = []
+    for number, step in enumerate(steps, 1):
+        acts = known_acts(step.acts, scope, "user_id", "time").distinct()
+        if number == 1 and since is not None:
+            acts = acts.where(exp.GTE(this=exp.column("time"), expression=instant(since)))
+        relations.append((f"step{number}", acts))
+    begun = local_day(exp.column("time"), scope)
+    first = exp.select("user_id", exp.alias_(exp.column("time"), "t1"), exp.alias_(begun, "day1"))
+    relations.append(("attempt1", first.select(exp.alias_(exp.false(), "ended")).from_("step1")))
+    for number in range(2, total + 1):
+        if strict_order:
+            relations.append((f"other{number}", _others(number, total)))
+        relations += _taken(number, steps, scope, strict_order=strict_order)
+    depth: exp.Expr = exp.Literal.number(1)
+    for number in range(2, total + 1):
+        depth = exp.Add(this=depth, expression=exp.Cast(this=is_known(_at(number)), to=exp.DataType.build("int")))
+    order = exp.Order(
+        expressions=[ordered(exp.Paren(this=depth), descending=True), ordered(_at(1), descending=False)]
+    )
+    place = exp.Window(this=exp.RowNumber(), partition_by=[exp.column("user_id")], order=order)
+    hopeful = exp.Window(this=exp.LogicalOr(this=_may_finish(steps, scope)), partition_by=[exp.column("user_id")])
+    times = [f"t{number}" for number in range(1, total + 1)]
+    placed = exp.select("user_id", *times, exp.alias_(place, "place"), exp.alias_(hopeful, "hopeful"))
+    open_ = exp.and_(exp.Is(this=_at(total), expression=exp.Null()), exp.column("hopeful"))
+    query = (
+        exp.select("user_id", *times, exp.alias_(open_, "open"))
+        .from_(placed.from_(f"attempt{total}").subquery("placed"))
+        .where("place = 1")
+    )
+    for name, relation in relations:
+        query = query.with_(name, relation)
+    return query
+
+
+def _taken(number: int, steps: Sequence[Step], scope: Scope, *, strict_order: bool) -> list[tuple[str, exp.Query]]:
+    """The relations that add the instant of a step to the attempts so far: the earliest act that follows, if it lies in the window."""
+    bounded = exp.select("*", exp.alias_(_bound(number, steps), "bound")).from_(f"attempt{number - 1}")
+    time = exp.column("time", f"step{number}")
+    found = (
+        exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier("bounded")), exp.alias_(time, "found"))
+        .from_(bounded.subquery("bounded"))
+        .join(_earliest(f"step{number}", "bound", exp.LTE))
+    )
+    relations: list[tuple[str, exp.Query]] = [(f"found{number}", found)]
+    source = f"found{number}"
+    taken: list[exp.Expr] = [_inside(steps[number - 1].within, exp.column("found"), scope)]
+    ended: exp.Expr = exp.column("ended")
+    if strict_order:
+        other = exp.column("time", f"other{number}")
+        crossed = (
+            exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier(source)), exp.alias_(other, "other"))
+            .from_(source)
+            .join(_earliest(f"other{number}", f"t{number - 1}", exp.LT, source))
+        )
+        relations.append((f"crossed{number}", crossed))
+        source = f"crossed{number}"
+        interrupted = exp.Coalesce(
+            this=exp.LT(this=exp.column("other"), expression=exp.column("found")), expressions=[exp.false()]
+        )
+        taken.append(exp.Not(this=exp.Paren(this=interrupted)))
+        # Something else was done after the last step taken: nothing can follow it any more.
+        not_found = exp.Is(this=exp.column("found"), expression=exp.Null())
+        ended = exp.or_(ended, exp.and_(is_known(exp.column("other")), not_found), interrupted)
+    moment = exp.Case(ifs=[exp.If(this=exp.and_(*taken), true=exp.column("found"))])
+    before = [f"t{each}" for each in range(1, number)]
+    attempt = exp.select("user_id", "day1", *before, exp.alias_(moment, f"t{number}"), exp.alias_(ended, "ended"))
+    relations.append((f"attempt{number}", attempt.from_(source)))
+    return relations
+
+
+def _earliest(relation: str, bound: str, compare: type[exp.Binary], source: str = "bounded") -> exp.Join:
+    """ASOF LEFT JOIN: of each row of the source the earliest act of the same user that is not before (after) the bound."""
+    same = exp.EQ(this=exp.column("user_id", source), expression=exp.column("user_id", relation))
+    later = compare(this=exp.column(bound, source), expression=exp.column("time", relation))
+    return exp.Join(this=exp.to_table(relation), method="ASOF", side="LEFT", on=exp.and_(same, later))
+
+
+def _bound(number: int, steps: Sequence[Step]) -> exp.Expr:
+    """The first instant at which a step can follow: that of the step before, or just after the last step with an event in common."""
+    own = set(steps[number - 1].acts.events)
+    bound: exp.Expr = _at(number - 1)
+    for earlier in range(number - 1, 0, -1):
+        if own & set(steps[earlier - 1].acts.events):
+            just_after = exp.Add(
+                this=_at(earlier), expression=exp.Interval(this=exp.Literal.string("1"), unit=exp.var("microsecond"))
+            )
+            if earlier == number - 1:
+                return just_after
+            later = exp.Greatest(this=just_after, expressions=[bound])
+            # greatest() passes over NULL: an attempt that has ended must not go on.
+            return exp.Case(ifs=[exp.If(this=is_known(_at(number - 1)), true=later)])
+    return bound
+
+
+def _others(number: int, total: int) -> exp.Query:
+    """The acts of every step but the one just taken and the next."""
+    names = [f"step{each}" for each in range(1, total + 1) if each not in (number - 1, number)]
+    parts: list[exp.Query] = [exp.select("user_id", "time").from_(name) for name in names]
+    if not parts:
+        return exp.select("user_id", "time").from_("step1").where(exp.false())
+    union = parts[0]
+    for part in parts[1:]:
+        union = exp.union(union, part, distinct=True)
+    return union
+
+
+def _inside(within: str | None, moment: exp.Expr, scope: Scope) -> exp.Expr:
+    """The condition that an instant lies in the window that the attempt's first step opened."""
+    if within is None:
+        return is_known(moment)
+    if within.endswith("h"):
+        return exp.LTE(this=moment, expression=_deadline(within))
+    days = days_between(exp.column("day1"), local_day(moment, scope))
+    return exp.LTE(this=days, expression=exp.Literal.number(int(within[:-1])))
+
+
+def _may_finish(steps: Sequence[Step], scope: Scope) -> exp.Expr:
+    """The condition that all steps which an attempt lacks can still be taken at as_of or later."""
+    parts: list[exp.Expr] = [exp.Not(this=exp.column("ended"))]
+    for number, step in enumerate(steps[1:], 2):
+        if step.within is None:
+            continue
+        if step.within.endswith("h"):
+            in_time: exp.Expr = exp.GTE(this=_deadline(step.within), expression=instant(scope.as_of))
+        else:
+            days = days_between(exp.column("day1"), day_literal(scope))
+            in_time = exp.LTE(this=days, expression=exp.Literal.number(int(step.within[:-1])))
+        parts.append(exp.or_(is_known(_at(number)), in_time))
+    return exp.and_(*parts)
+
+
+def _deadline(within: str) -> exp.Expr:
+    hours = exp.Interval(this=exp.Literal.string(within[:-1]), unit=exp.var("hour"))
+    return exp.Add(this=_at(1), expression=hours)
+
+
+def _at(number: int) -> exp.Column:
+    return exp.column(f"t{number}")
+
+
+def _median(number: int) -> exp.Expr:
+    length = exp.DateDiff(this=_at(number), expression=_at(number - 1), unit=exp.var("microsecond"))
+    return exp.Median(this=length)
+
+
+def _count_if(condition: exp.Expr) -> exp.Expr:
+    return exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=condition))
