@@ -230,9 +230,10 @@ def snapshot_page() -> str:
     """The tables of a snapshot."""
     from limner_explain.cards import INSIGHT_SETS_TABLE, INSIGHTS_TABLE
     from limner_explain.reasons import IMPORTANCES_TABLE, REASONS_TABLE
+    from limner_profile.behaviour import EVENTS_VIEW
     from limner_profile.builder import REJECTS_TABLE, SOURCES_TABLE, TAGS_TABLE
     from limner_profile.identity import IDENTITIES_TABLE, REFUSALS_TABLE
-    from limner_profile.snapshots import RUNS_TABLE, SNAPSHOT_TABLE
+    from limner_profile.snapshots import EVENT_FILES_TABLE, RUNS_TABLE, SNAPSHOT_TABLE
     from limner_profile.statistics import PLACES_TABLE, STATISTICS_TABLE
     from limner_profile.versions import ATTRIBUTE_HISTORY_TABLE
     from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
@@ -242,7 +243,8 @@ def snapshot_page() -> str:
         "# The snapshot's schema\n",
         "A snapshot is a DuckDB file, `.limner/snapshots/<id>.duckdb`; `CURRENT` beside it names the newest. A published file "
         "never changes, so any DuckDB client may open it read-only, or use `limner sql`. The same words stand in the file as "
-        "comments on tables and columns.\n",
+        "comments on tables and columns. The view `events` reads files below `.limner`: another client says "
+        "`SET file_search_path = '.limner'` first.\n",
         "## `profiles`\n",
         "A row for each user known at as_of: `user_id`, and a column for each tag of the catalog. Numbers are DOUBLE or BIGINT, "
         "categories VARCHAR; unknown is NULL. The score of a trained scenario is the column `<scenario>_score`.\n",
@@ -250,7 +252,8 @@ def snapshot_page() -> str:
     for kind in (
         TAGS_TABLE, STATISTICS_TABLE, PLACES_TABLE, ATTRIBUTE_HISTORY_TABLE, SEGMENTS_TABLE,
         AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
-        INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, REJECTS_TABLE, IDENTITIES_TABLE, REFUSALS_TABLE, SNAPSHOT_TABLE,
+        INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, EVENTS_VIEW, EVENT_FILES_TABLE,
+        REJECTS_TABLE, IDENTITIES_TABLE, REFUSALS_TABLE, SNAPSHOT_TABLE,
     ):  # fmt: skip
         parts += [f"## `{kind.name}`\n", f"{kind.comment}\n", "| column | type | meaning |", "| --- | --- | --- |"]
         parts += [f"| `{column.name}` | {column.type} | {column.comment} |" for column in kind.columns]

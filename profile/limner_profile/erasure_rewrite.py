@@ -76,7 +76,7 @@ def rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[T
     try:
         with opened(path, place) as (connection, relations):
             connection.execute("SET temp_directory = ?", [str(state / "tmp")])
-            before, after = _schema(connection)
+            before, after, views = _schema(connection)
             rows, sums = [], []
             for number, relation in enumerate(relations):
                 table = relation.sql.removeprefix("scanned.")
@@ -90,6 +90,7 @@ def rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[T
         sums = [(table, recounted.get(table, expected)) for table, expected in sums]
         # Another process: what this one knows must not get into the unused bytes of the new file.
         job = {"target": str(temporary), "spill": str(state / "tmp"), "before": before, "rows": rows, "after": after}
+        job |= {"views": views, "search": str(state.resolve())}
         worker = [sys.executable, str(Path(__file__).with_name("rewrite_worker.py"))]
         done = subprocess.run(worker, input=json.dumps(job), capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
@@ -132,12 +133,17 @@ def _checksum(connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[int
     return int(count), int(rows or 0)
 
 
-def _schema(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str]]:
-    """The statements that make the tables of the attached snapshot, and those for after the rows: comments, views, indexes."""
+def _schema(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str], list[list[str]]]:
+    """The statements for the tables of the attached snapshot, for after the rows (comments, indexes), and for each view."""
     mine = "WHERE database_name = 'scanned' AND NOT internal"
     tables = connection.execute(f"SELECT schema_name, table_name, sql, comment FROM duckdb_tables() {mine}").fetchall()
     before = [str(sql) for _, _, sql, _ in tables]
     after = []
+    found = connection.execute(f"SELECT schema_name, view_name, sql, comment FROM duckdb_views() {mine}").fetchall()
+    views = {(schema, name): [str(sql)] for schema, name, sql, _ in found}
+    for schema, name, _, comment in found:
+        if comment is not None:
+            views[schema, name].append(f'COMMENT ON VIEW "{schema}"."{name}" IS {text_of(comment)}')
     known = {(schema, name) for schema, name, _, _ in tables}
     for schema, name, _, comment in tables:
         if comment is not None:
@@ -145,13 +151,14 @@ def _schema(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str]
     for schema, name, column, comment in connection.execute(
         f"SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() {mine} AND comment IS NOT NULL"
     ).fetchall():
+        statement = f'COMMENT ON COLUMN "{schema}"."{name}".{quoted(column)} IS {text_of(comment)}'
         if (schema, name) in known:
-            identifier = quoted(column)
-            after.append(f'COMMENT ON COLUMN "{schema}"."{name}".{identifier} IS {text_of(comment)}')
-    after += [str(row[0]) for row in connection.execute(f"SELECT sql FROM duckdb_views() {mine}").fetchall()]
+            after.append(statement)
+        elif (schema, name) in views:
+            views[schema, name].append(statement)
     indexes = "SELECT sql FROM duckdb_indexes() WHERE database_name = 'scanned' AND sql IS NOT NULL"
     after += [str(row[0]) for row in connection.execute(indexes).fetchall()]
-    return before, after
+    return before, after, list(views.values())
 
 
 def put(temporary: Path, path: Path) -> None:
