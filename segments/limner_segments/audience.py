@@ -17,6 +17,8 @@ from limner_profile.errors import Issue, RefusedError
 from limner_profile.predicates.base import Predicate
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot, SnapshotWriter
+from limner_segments.conditions.base import user_sets
+from limner_segments.conditions.scope import Scope, scope_of
 from limner_segments.segment import NamedSegment
 
 
@@ -39,14 +41,28 @@ class AudienceSize:
         return self.unknown / self.users if self.users else 0.0
 
 
-def condition_sql(condition: Predicate) -> exp.Expr:
-    """The condition over the columns of `profiles`."""
-    return condition.to_sql(lambda name: exp.column(name, quoted=True))
+def condition_sql(condition: Predicate, scope: Scope | None = None) -> exp.Expr:
+    """The condition over the columns of `profiles`; one with calls (`user_sets`) takes the scope of the snapshot."""
+    return condition.to_sql(scope or (lambda name: exp.column(name, quoted=True)))
 
 
-def audience_query(condition: Predicate) -> exp.Select:
+def audience_query(condition: Predicate, scope: Scope | None = None) -> exp.Select:
     """The query for the `user_id` of everyone in `profiles` who matches, in order."""
-    return exp.select("user_id").from_("profiles").where(condition_sql(condition)).order_by("user_id")
+    return exp.select("user_id").from_("profiles").where(condition_sql(condition, scope)).order_by("user_id")
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, *conditions: Predicate) -> Scope | None:
+    """The scope in which the conditions' SQL runs on a snapshot's connection, with what it reads made; None where they need none.
+
+    Raises RefusedError `events-gone` where behaviour is asked for and files that the snapshot read are no longer there.
+    """
+    calls = [call for condition in conditions for call in user_sets(condition)]
+    if not calls:
+        return None
+    scope = scope_of(connection)
+    for call in calls:
+        call.prepare(scope, connection)
+    return scope
 
 
 def measure_audience(snapshot: Snapshot, condition: Predicate) -> AudienceSize:
@@ -69,11 +85,13 @@ def require_tags(snapshot: Snapshot, tags: Iterable[str]) -> None:
 
 def measure_on(connection: duckdb.DuckDBPyConnection, condition: Predicate) -> AudienceSize:
     """The exact size of the audience in the `profiles` of an open connection."""
+    scope = prepare(connection, condition)
     unknown = exp.or_(
-        *(exp.Is(this=exp.column(name, quoted=True), expression=exp.Null()) for name in sorted(condition.fields()))
+        exp.Boolean(this=False),
+        *(exp.Is(this=exp.column(name, quoted=True), expression=exp.Null()) for name in sorted(condition.fields())),
     )
     query = exp.select(
-        exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=condition_sql(condition))),
+        exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=condition_sql(condition, scope))),
         exp.Count(this=exp.Star()),
         exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=unknown)),
     ).from_("profiles")
@@ -85,9 +103,10 @@ def measure_on(connection: duckdb.DuckDBPyConnection, condition: Predicate) -> A
 def measure_many(connection: duckdb.DuckDBPyConnection, conditions: Sequence[Predicate]) -> list[int]:
     """The size of the audience of each condition, counted over `profiles` a hundred conditions at a time."""
     sizes: list[int] = []
+    scope = prepare(connection, *conditions)
     for start in range(0, len(conditions), 100):
         counts = [
-            exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=condition_sql(condition)))
+            exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=condition_sql(condition, scope)))
             for condition in conditions[start : start + 100]
         ]
         with connection.cursor() as cursor:
@@ -148,7 +167,8 @@ def write_audiences(
         for named in segments:
             connection.execute("DELETE FROM audiences WHERE segment = ?", [named.name])
             connection.execute("DELETE FROM segments WHERE name = ?", [named.name])
-            query = audience_query(named.condition).sql(dialect="duckdb")
+            scope = prepare(connection, named.condition)
+            query = audience_query(named.condition, scope).sql(dialect="duckdb")
             connection.execute(f"INSERT INTO audiences SELECT ?, user_id FROM ({query})", [named.name])
             measured = measure_on(connection, named.condition)
             origin = named.segment.origin
@@ -158,10 +178,10 @@ def write_audiences(
                 "title_zh": named.title("zh"),
                 "purpose": named.segment.purpose,
                 "owner": named.segment.owner,
-                "condition": named.condition.to_text(),
+                "condition": named.segment.where.to_text(),
                 "sentence_en": named.sentence("en", catalog),
                 "sentence_zh": named.sentence("zh", catalog),
-                "definition_hash": named.segment.digest(),
+                "definition_hash": named.definition_hash,
                 "size": measured.size,
                 "share": measured.share,
                 "unknown_share": measured.unknown_share,

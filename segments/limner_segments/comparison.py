@@ -14,7 +14,7 @@ from typing import Any
 from limner_profile.catalog import Catalog
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
-from limner_segments.audience import AudienceSize, condition_sql, measure_audience
+from limner_segments.audience import AudienceSize, condition_sql, measure_audience, prepare
 from limner_segments.intervals import complement_p_value, false_discovery, lift_interval
 
 MAX_LEVELS = 10
@@ -61,7 +61,7 @@ def compare_audience(
     Unknown is a trait like any other. Tags that the snapshot does not have yet are passed over.
     """
     size = measure_audience(snapshot, condition)
-    inside = condition_sql(condition).sql(dialect="duckdb")
+    inside = condition_sql(condition, prepare(snapshot.connection, condition)).sql(dialect="duckdb")
     own = condition.fields()
     counted: list[tuple[str, str, int, int]] = []
     built = snapshot.columns("profiles")

@@ -19,7 +19,7 @@ from typing import Any
 from limner_profile.catalog import Catalog
 from limner_profile.errors import Issue, RefusedError, unknown_name
 from limner_profile.snapshots import Snapshot
-from limner_segments.audience import condition_sql, measure_audience, require_tags
+from limner_segments.audience import condition_sql, measure_audience, prepare, require_tags
 from limner_segments.exports.manifest import Manifest, write_manifest
 from limner_segments.segment import NamedSegment
 
@@ -61,7 +61,7 @@ def export_csv(
         )
     require_tags(snapshot, columns)
     selected = ", ".join(["user_id", *(f'"{column}"' for column in columns)])
-    condition = condition_sql(named.condition).sql(dialect="duckdb")
+    condition = condition_sql(named.condition, prepare(snapshot.connection, named.condition)).sql(dialect="duckdb")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     rows = 0
     try:

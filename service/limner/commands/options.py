@@ -46,7 +46,7 @@ def segment_of(project: Project, name: str | None, where: str | None) -> NamedSe
     """The segment of a name, or of --where."""
     from limner_segments.segment import resolve
 
-    return resolve(name, where, project.segments, project.catalog)
+    return resolve(name, where, project.segments, project.catalog, project.workspace)
 
 
 def language_of(project: Project, language: str | None) -> str:

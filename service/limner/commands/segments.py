@@ -38,7 +38,7 @@ def list_segments(directory: Dir = Path("."), style: Style = "table") -> None:
             note_stale(project, snapshot, named)
             measured = measure_audience(snapshot, named.condition)
             row = {"name": name, "title": named.title("en"), "size": measured.size, "share": round(measured.share, 4)}
-            rows.append({**row, "condition": named.condition.to_text(), "where": named.place})
+            rows.append({**row, "condition": named.segment.where.to_text(), "where": named.place})
     columns = ["name", "title", "size", "share", "condition", "where"]
     print_rows(rows, chosen, columns[:-1] if chosen.value == "table" else columns)
 
@@ -49,7 +49,7 @@ def show_segment(
 ) -> None:
     """Show a segment: its condition as text, as a sentence and as SQL, and its size."""
     from limner.output import print_object
-    from limner_segments.audience import audience_query, measure_audience
+    from limner_segments.audience import audience_query, measure_audience, prepare
 
     chosen = style_of(style)
     project = opened(directory)
@@ -57,10 +57,11 @@ def show_segment(
     with project.store.open() as snapshot:
         note_stale(project, snapshot, named)
         measured = measure_audience(snapshot, named.condition)
+        sql = audience_query(named.condition, prepare(snapshot.connection, named.condition)).sql(dialect="duckdb")
     content = {
         "name": named.name or None, "title": named.title("en") or None, "purpose": named.segment.purpose or None,
-        "condition": named.condition.to_text(), "sentence_en": named.sentence("en", project.catalog),
-        "sentence_zh": named.sentence("zh", project.catalog), "sql": audience_query(named.condition).sql(dialect="duckdb"),
+        "condition": named.segment.where.to_text(), "sentence_en": named.sentence("en", project.catalog),
+        "sentence_zh": named.sentence("zh", project.catalog), "sql": sql,
         "size": measured.size, "share": measured.share, "unknown_share": measured.unknown_share,
         "origin": named.segment.origin.model_dump() if named.segment.origin else None,
     }  # fmt: skip
@@ -94,11 +95,16 @@ def size(
 
 @app.command("sql")
 def segment_sql(name: SegmentName = None, directory: Dir = Path("."), where: WhereText = None) -> None:
-    """Print the SQL of an audience over the table profiles."""
-    from limner_segments.audience import audience_query
+    """Print the SQL of an audience over the snapshot's profiles and events; `limner sql` runs it."""
+    from limner_segments.audience import audience_query, prepare
+    from limner_segments.conditions.base import user_sets
 
     project = opened(directory)
-    typer.echo(audience_query(segment_of(project, name, where).condition).sql(dialect="duckdb", pretty=True))
+    condition, scope = segment_of(project, name, where).condition, None
+    if user_sets(condition):  # windows are counted from the snapshot's as_of
+        with project.store.open() as snapshot:
+            scope = prepare(snapshot.connection, condition)
+    typer.echo(audience_query(condition, scope).sql(dialect="duckdb", pretty=True))
 
 
 @app.command("compare")
