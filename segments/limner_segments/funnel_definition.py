@@ -28,7 +28,7 @@ class Stage(Definition):
     where: Where | None = None
     """Which of these events count: a condition on their fields."""
     window: Span | None = None
-    """How long after the first stage it may happen: `7d` to the end of the seventh local day after it, `24h` to the instant; any time by default."""
+    """How long after the first stage it may happen: `7d` to the end of the seventh local day, `24h` to the instant; any time by default."""
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -115,7 +115,9 @@ class NamedFunnel:
     place: str = ""
 
 
-def read_funnels(workspace: Workspace, event_fields: Mapping[str, FieldType]) -> tuple[dict[str, NamedFunnel], list[Issue]]:
+def read_funnels(
+    workspace: Workspace, event_fields: Mapping[str, FieldType]
+) -> tuple[dict[str, NamedFunnel], list[Issue]]:
     """The sound funnels by name, and the issues of those that are not."""
     funnels: dict[str, NamedFunnel] = {}
     found, issues = workspace.entries("funnels", "funnel")
@@ -146,7 +148,9 @@ def steps_of(text: str, within: str | None) -> tuple[Step, ...]:
     names = [name.strip() for name in text.split(",")]
     if len(names) < 2 or not all(names):
         raise DefinitionError(
-            Issue("bad-value", "--steps", f"{text!r} is not a list of steps", "name two events or more: 'visit,purchase'")
+            Issue(
+                "bad-value", "--steps", f"{text!r} is not a list of steps", "name two events or more: 'visit,purchase'"
+            )
         )
     return tuple(Step(name, Acts((name,)), within if number else None) for number, name in enumerate(names))
 

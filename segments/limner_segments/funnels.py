@@ -1,10 +1,10 @@
-"""Funnels: how many of an audience take step after step. Imports floor 1, scope and intervals.
+"""Funnels: how many of an audience take step after step. Imports floor 1, occurrences and intervals.
 
-What counts: every act of the first step begins an attempt. In an attempt each further step is taken at its earliest act that follows the step
-before, and only inside its window, which is counted from the attempt's first step: `7d` lasts to the end of the seventh local day after it, `24h`
-is exact to the instant. The attempt of a user that counts is the one that gets farthest, and the earliest of those.
+What counts: every act of the first step begins an attempt. In an attempt each further step is taken at its earliest act that follows
+the step before, and only inside its window, which is counted from the attempt's first step: `7d` lasts to the end of the seventh local
+day after it, `24h` is exact to the instant. The attempt of a user that counts is the one that gets farthest, and the earliest of those.
 
-What follows: an act at a later instant; at the same instant (shops that log hours or days have many) an act of another event, but not one of
+What follows: an act at a later instant; at the same instant (logs of hours or days have many) an act of another event, but not one of
 an event that an earlier step of that instant asked for, which could be the same act. With strict order an attempt ends where the user
 takes any step but the one just taken before the next.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlglot import exp
 
@@ -21,9 +21,9 @@ from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
 from limner_profile.tags.acts import Acts
 from limner_profile.tags.expressions import instant, is_known, ordered
-from limner_segments.conditions.scope import Scope, scope_of
+from limner_segments.conditions.scope import Scope
 from limner_segments.intervals import wilson_interval
-from limner_segments.occurrences import AUDIENCE, day_literal, days_between, known_acts, local_day, members_of
+from limner_segments.occurrences import AUDIENCE, day_literal, days_between, known_acts, local_day, members_of, prepared
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class FunnelStep:
 
 @dataclass(frozen=True)
 class FunnelTable:
-    """The steps of a funnel for an audience of `users`; `open` of them have not finished, but could: their windows are not over at as_of."""
+    """The steps of a funnel for an audience of `users`; `open` of them have not finished, but could: windows are not over at as_of."""
 
     users: int
     open: int | None
@@ -77,7 +77,7 @@ def measure_funnel(
 
     A count is suppressed where it, or the difference to the last count shown, is a group below `min_group`.
     """
-    scope = scope_of(snapshot.connection)
+    scope = prepared(snapshot, condition)
     query = funnel_query(condition, steps, scope, strict_order=strict_order, since=since)
     row = snapshot.rows(query.sql(dialect="duckdb"))[0]
     users, open_users = int(row["users"]), int(row["open"])
@@ -91,12 +91,12 @@ def measure_funnel(
             shown.append(count)
             last = count
     told = []
-    for number, (step, count) in enumerate(zip(steps, shown, strict=True)):
-        before = users if number == 0 else shown[number - 1]
-        share, cumulative = _share(count, before), _share(count, shown[0])
-        median = row[f"median_{number + 1}"] if number and count else None
+    for number, (step, seen) in enumerate(zip(steps, shown, strict=True)):
+        base = users if number == 0 else shown[number - 1]
+        share, cumulative = _share(seen, base), _share(seen, shown[0])
+        median = row[f"median_{number + 1}"] if number and seen else None
         hours = float(median) / 3_600_000_000 if median is not None else None
-        told.append(FunnelStep(step.name, count, *share, *cumulative, hours, count is None))
+        told.append(FunnelStep(step.name, seen, *share, *cumulative, hours, seen is None))
     return FunnelTable(users, None if 0 < open_users < min_group else open_users, tuple(told))
 
 
@@ -152,9 +152,7 @@ def attempts_query(
     depth: exp.Expr = exp.Literal.number(1)
     for number in range(2, total + 1):
         depth = exp.Add(this=depth, expression=exp.Cast(this=is_known(_at(number)), to=exp.DataType.build("int")))
-    order = exp.Order(
-        expressions=[ordered(exp.Paren(this=depth), descending=True), ordered(_at(1), descending=False)]
-    )
+    order = exp.Order(expressions=[ordered(exp.Paren(this=depth), descending=True), ordered(_at(1), descending=False)])
     place = exp.Window(this=exp.RowNumber(), partition_by=[exp.column("user_id")], order=order)
     hopeful = exp.Window(this=exp.LogicalOr(this=_may_finish(steps, scope)), partition_by=[exp.column("user_id")])
     times = [f"t{number}" for number in range(1, total + 1)]

@@ -1,27 +1,49 @@
-"""What an audience did: the relations that retention and funnels are counted from. Pure; imports floor 1 and scope.
+"""What an audience did: the relations that retention and funnels are counted from. Imports floor 1 and the audience.
 
 Everything is read from `profiles` and `events` and lies before the scope's as_of; days are local days of the workspace's zone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import duckdb
 from sqlglot import exp
 
+from limner_profile.errors import Issue, RefusedError
 from limner_profile.predicates.base import Predicate
+from limner_profile.snapshots import Snapshot
 from limner_profile.tags.acts import Acts
 from limner_profile.tags.scope import Scope as TagScope
 from limner_profile.workspace import Schema
-from limner_segments.conditions.scope import Scope
+from limner_segments.audience import condition_sql, prepare, require_tags
+from limner_segments.conditions.scope import Scope, scope_of
 
 AUDIENCE = "audience"
 _NO_SOURCES = Schema({}, {}, {}, (), frozenset(), has_received=False, has_events=True)
 
 
+def prepared(snapshot: Snapshot, condition: Predicate, tags: Sequence[str] = ()) -> Scope:
+    """The scope of a snapshot in which the condition, these tags and `events` can be read.
+
+    Raises RefusedError `not-built` for tags, or events, that the snapshot lacks, and `events-gone` where files that it read are gone.
+    """
+    require_tags(snapshot, sorted({*condition.fields(), *tags}))
+    if not snapshot.columns("events"):
+        raise RefusedError(Issue("not-built", "", f"snapshot {snapshot.id} has no events", "run 'limner build' first"))
+    prepare(snapshot.connection, condition)
+    try:
+        snapshot.value("SELECT 1 FROM events LIMIT 1")
+    except duckdb.IOException:
+        message = f"ingested files that snapshot {snapshot.id} reads are no longer there"
+        raise RefusedError(Issue("events-gone", "", message, "run 'limner build', or ask a newer snapshot")) from None
+    return scope_of(snapshot.connection)
+
+
 def members_of(condition: Predicate, scope: Scope) -> exp.Select:
     """The query for the `user_id` of the users of an audience."""
-    return exp.select("user_id").from_("profiles").where(condition.to_sql(scope))
+    return exp.select("user_id").from_("profiles").where(condition_sql(condition, scope))
 
 
 def of_audience(query: exp.Select) -> exp.Select:

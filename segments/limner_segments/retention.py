@@ -1,10 +1,10 @@
-"""Retention: which share of those who began together came back, period by period. Imports floor 1, scope and intervals.
+"""Retention: which share of those who began together came back, period by period. Imports floor 1, audience and intervals.
 
-A user's start is the first act of the start event, the first act of any kind, or the date in a tag; users who started on the same local day,
-in the same week (from Monday) or month form a cohort. Period k of a user is counted from the user's own first day: with days it is the k-th day
-after it, with weeks the days 7k to 7k + 6 after it, with months those from the same day of the month k months later (the last day of a shorter
-month) to the day before the next. A return is an act of the event later than the start: period 0 tells who came back within the first one.
-Days are local days, whatever their length.
+A user's start is the first act of the start event, the first act of any kind, or the date in a tag; users who started on the same local
+day, in the same week (from Monday) or month form a cohort. Period k of a user is counted from the user's own first day: with days it is
+the k-th day after it, with weeks the days 7k to 7k + 6 after it, with months those from the same day of the month k months later (the
+last day of a shorter month) to the day before the next. A return is an act of the event later than the start: period 0 tells who came
+back within the first one. Days are local days, whatever their length.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
 from limner_profile.tags.acts import Acts
 from limner_profile.tags.expressions import instant, is_known
-from limner_segments.conditions.scope import Scope, scope_of
+from limner_segments.audience import condition_sql
+from limner_segments.conditions.scope import Scope
 from limner_segments.intervals import wilson_interval
-from limner_segments.occurrences import AUDIENCE, days_between, known_acts, local_day, members_of
+from limner_segments.occurrences import AUDIENCE, days_between, known_acts, local_day, members_of, prepared
 
 Period = Literal["day", "week", "month"]
 Variant = Literal["on", "after"]
@@ -61,7 +62,8 @@ class Retention:
 class RetentionCell:
     """How many of a cohort came back in a period, and their share (0 to 1) with its 95 % interval.
 
-    A period that is not over at as_of for everyone in the cohort is not `complete`. Counts that would tell of a small group are None.
+    A period that is not over at as_of for everyone in the cohort is not `complete`; of one that has begun for nobody there are no counts.
+    Counts that would tell of a small group are None (`suppressed`).
     """
 
     period: int
@@ -111,7 +113,8 @@ def measure_retention(
 
     Counts below `min_group` are suppressed: of cohorts, of those who returned, and of those who did not.
     """
-    scope = scope_of(snapshot.connection)
+    tags = [] if isinstance(asked.start, Acts) else [asked.start.tag]
+    scope = prepared(snapshot, condition, tags)
     rows = snapshot.rows(retention_query(condition, asked, scope).sql(dialect="duckdb"))
     users = int(snapshot.value(_counted(members_of(condition, scope)).sql(dialect="duckdb")))
     counts: dict[date, dict[int, tuple[int, int]]] = {}
@@ -128,6 +131,9 @@ def measure_retention(
     for start, size in sizes.items():
         cells = []
         for period in range(asked.periods + 1):
+            if period_begin(start, asked.by, period) > _last_day(scope):
+                cells.append(RetentionCell(period, None, None, None, None, complete=False, suppressed=False))
+                continue
             returned = counts[start][period][0]
             complete = period_end(start, asked.by, period) <= today
             suppressed = start in hidden or _small(returned, min_group) or _small(size - returned, min_group)
@@ -137,6 +143,13 @@ def measure_retention(
         table.append(Cohort(start, None if start in hidden else size, tuple(cells)))
     average = [_average(period, totals.get(period, []), min_group) for period in range(asked.periods + 1)]
     return RetentionTable(users, started, tuple(table), tuple(average))
+
+
+def period_begin(cohort: date, by: Period, period: int) -> date:
+    """The first local day of the period, for whoever started on the cohort's first day."""
+    if by == "month":
+        return add_months(cohort, period)
+    return cohort + timedelta(days=period * (7 if by == "week" else 1))
 
 
 def period_end(cohort: date, by: Period, period: int) -> date:
@@ -205,20 +218,23 @@ def _starts(condition: Predicate, start: Acts | StartTag, scope: Scope) -> exp.S
         firsts = known_acts(start, scope, "user_id").select(moment).group_by("user_id")
         day = exp.alias_(local_day(exp.column("start"), scope), "day")
         return exp.select("user_id", "start", day).from_(firsts.subquery("firsts"))
-    users = exp.select("user_id").from_("profiles").where(condition.to_sql(scope))
+    users = exp.select("user_id").from_("profiles").where(condition_sql(condition, scope))
     value = scope(start.tag)
     if start.kind == "time":
         day = exp.alias_(local_day(value, scope), "day")
         users = users.select(exp.alias_(value, "start"), day)
         return users.where(exp.LT(this=value.copy(), expression=instant(scope.as_of)))
     # A day that has not begun at as_of was not known to come.
-    today = scope.as_of.astimezone(scope.timezone).date()
-    begun = today if scope.midnight(today) < scope.as_of else today - timedelta(days=1)
-    literal = exp.Cast(this=exp.Literal.string(begun.isoformat()), to=exp.DataType.build("date"))
+    literal = exp.Cast(this=exp.Literal.string(_last_day(scope).isoformat()), to=exp.DataType.build("date"))
     users = users.select(
         exp.alias_(exp.Cast(this=exp.Null(), to=exp.DataType.build("timestamp")), "start"), exp.alias_(value, "day")
     )
     return users.where(exp.LTE(this=value.copy(), expression=literal))
+
+
+def _last_day(scope: Scope) -> date:
+    """The local day of the last instant before as_of."""
+    return (scope.as_of - timedelta(microseconds=1)).astimezone(scope.timezone).date()
 
 
 def _cohort_day(by: Period) -> exp.Expr:
@@ -226,7 +242,7 @@ def _cohort_day(by: Period) -> exp.Expr:
     day = exp.column("day")
     if by == "day":
         return day
-    return exp.Cast(this=exp.DateTrunc(this=day, unit=exp.Literal.string(by)), to=exp.DataType.build("date"))
+    return exp.Cast(this=exp.TimestampTrunc(this=day, unit=exp.var(by)), to=exp.DataType.build("date"))
 
 
 def _returns(asked: Retention, scope: Scope) -> exp.Select:

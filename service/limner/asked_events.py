@@ -1,4 +1,4 @@
-"""Names of events that tags and scenarios ask for and no source has: mostly misspelt. Imports the profile and segment floors."""
+"""Names of events that tags, scenarios and funnels ask for and no source has: mostly misspelt. Imports the profile and segment floors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from limner_profile.attached import event_names
 from limner_profile.catalog import Catalog
 from limner_profile.errors import Issue, RefusedError, did_you_mean
 from limner_profile.workspace import Workspace
+from limner_segments.funnel_definition import NamedFunnel
 from limner_segments.scoring.scenario import NamedScenario
 
 
-def unknown_events(workspace: Workspace, catalog: Catalog, scenarios: Mapping[str, NamedScenario]) -> list[Issue]:
+def unknown_events(
+    workspace: Workspace,
+    catalog: Catalog,
+    scenarios: Mapping[str, NamedScenario],
+    funnels: Mapping[str, NamedFunnel],
+) -> list[Issue]:
     """A warning for each name that the last ingestion found no event of, at its place; none before the first ingestion.
 
     Of a query, the texts that its column `event` is compared with.
@@ -22,11 +28,12 @@ def unknown_events(workspace: Workspace, catalog: Catalog, scenarios: Mapping[st
         return []
     documents = {
         (folder, entry.name): entry.document
-        for folder, thing in (("tags", "tag"), ("scenarios", "scenario"))
+        for folder, thing in (("tags", "tag"), ("scenarios", "scenario"), ("funnels", "funnel"))
         for entry in workspace.entries(folder, thing)[0]
     }
     asked = [("tags", "tag", name, tag.asked_events()) for name, tag in catalog.computed.items()]
     asked += [("scenarios", "scenario", name, one.scenario.outcome.asked_events()) for name, one in scenarios.items()]
+    asked += [("funnels", "funnel", name, one.funnel.asked_events()) for name, one in funnels.items()]
     listed = f"known: {', '.join(sorted(known)[:8])}"
     return [
         Issue(

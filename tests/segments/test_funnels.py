@@ -13,7 +13,6 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from segments.small import make_workspace
 
 from limner_profile.errors import DefinitionError
 from limner_profile.predicates.parser import parse
@@ -21,6 +20,7 @@ from limner_profile.tags.acts import Acts
 from limner_segments.conditions.scope import Scope
 from limner_segments.funnel_definition import check_events, read_funnels, steps_of
 from limner_segments.funnels import Step, funnel_query
+from segments.small import make_workspace
 
 BERLIN = ZoneInfo("Europe/Berlin")
 # Two days after the clocks went forward; an as_of that is no midnight.
@@ -45,14 +45,14 @@ def oracle(acts: Sequence[ACTS], steps: Sequence[Step], *, strict: bool = False)
                     for time in taken[number]
                     if time >= chain[-1]
                     and all(
-                        time > chain[earlier]
-                        for earlier in range(number)
-                        if here & set(steps[earlier].acts.events)
+                        time > chain[earlier] for earlier in range(number) if here & set(steps[earlier].acts.events)
                     )
                 ]
                 found = min(after, default=None)
                 if strict:
-                    foreign = [time for each in range(len(steps)) if each not in (number - 1, number) for time in taken[each]]
+                    foreign = [
+                        time for each in range(len(steps)) if each not in (number - 1, number) for time in taken[each]
+                    ]
                     between = [time for time in foreign if chain[-1] < time and (found is None or time < found)]
                     if between:
                         ended = True
@@ -87,7 +87,9 @@ def open_still(start: datetime, within: str | None) -> bool:
     return inside(start, AS_OF, within)
 
 
-def run(acts: Sequence[ACTS], steps: Sequence[Step], *, strict: bool = False, since: datetime | None = None) -> dict[str, Any]:
+def run(
+    acts: Sequence[ACTS], steps: Sequence[Step], *, strict: bool = False, since: datetime | None = None
+) -> dict[str, Any]:
     query = funnel_query(parse("known_user = true"), steps, Scope(AS_OF, BERLIN), strict_order=strict, since=since)
     users = sorted({act[0] for act in acts})
     rows = [*acts, ("stranger", AS_OF - timedelta(days=1), "a")]
@@ -130,7 +132,9 @@ STEPS = st.lists(st.tuples(st.sampled_from(["a", "b", "c", "ab", "bc"]), WINDOWS
 
 @settings(max_examples=50, deadline=None)
 @given(BEHAVIOUR, STEPS, st.booleans())
-def test_the_query_counts_as_the_oracle_does(acts: list[ACTS], drawn: list[tuple[str, str | None]], strict: bool) -> None:
+def test_the_query_counts_as_the_oracle_does(
+    acts: list[ACTS], drawn: list[tuple[str, str | None]], strict: bool
+) -> None:
     steps = [step(events, within if number else None) for number, (events, within) in enumerate(drawn)]
     assert run(acts, steps, strict=strict) == oracle(acts, steps, strict=strict)
 
@@ -178,10 +182,20 @@ def test_acts_of_one_instant_follow_by_the_order_of_the_steps_but_no_act_counts_
 
 def test_strict_order_ends_an_attempt_at_a_foreign_step_and_lets_the_same_one_repeat() -> None:
     steps = [step("a"), step("b"), step("c")]
-    detour = [("2025-03-01 10:00", "a"), ("2025-03-01 11:00", "c"), ("2025-03-01 12:00", "b"), ("2025-03-01 13:00", "c")]
+    detour = [
+        ("2025-03-01 10:00", "a"),
+        ("2025-03-01 11:00", "c"),
+        ("2025-03-01 12:00", "b"),
+        ("2025-03-01 13:00", "c"),
+    ]
     assert reached(detour, steps) == 3
     assert reached(detour, steps, strict=True) == 1
-    repeated = [("2025-03-01 10:00", "a"), ("2025-03-01 11:00", "a"), ("2025-03-01 12:00", "b"), ("2025-03-01 12:30", "b")]
+    repeated = [
+        ("2025-03-01 10:00", "a"),
+        ("2025-03-01 11:00", "a"),
+        ("2025-03-01 12:00", "b"),
+        ("2025-03-01 12:30", "b"),
+    ]
     assert reached([*repeated, ("2025-03-01 13:00", "c")], steps, strict=True) == 3
 
 
@@ -224,7 +238,8 @@ def test_a_definition_gives_its_stages_as_steps(tmp_path: Path) -> None:
         ("activation", ("order", "visit"), "7d"),
         ("revenue", ("order",), "720h"),
     ]
-    assert steps[1].acts.where is not None and steps[1].acts.where.to_text() == "amount >= 5"
+    assert steps[1].acts.where is not None
+    assert steps[1].acts.where.to_text() == "amount >= 5"
     assert funnels["growth"].funnel.asked_events()[2] == (("stages", "activation", "event", 1), "visit")
 
 
@@ -233,7 +248,13 @@ def test_a_definition_gives_its_stages_as_steps(tmp_path: Path) -> None:
     [
         ("activation:", "activaton:", "6:5", "unknown field 'activaton'", "did you mean 'activation'?"),
         ("window: 7d", "window: 7days", "6:", "not a length of time", "write days as 30d"),
-        ("acquisition: {event: visit}", "acquisition: {event: visit, window: 7d}", "5:", "unknown field 'window'", "event"),
+        (
+            "acquisition: {event: visit}",
+            "acquisition: {event: visit, window: 7d}",
+            "5:",
+            "unknown field 'window'",
+            "event",
+        ),
         ("amount >= 5", "amout >= 5", "6:", "unknown field 'amout'", "did you mean 'amount'?"),
     ],
 )
@@ -241,9 +262,11 @@ def test_mistakes_in_a_definition_are_placed(
     tmp_path: Path, old: str, new: str, place: str, message: str, hint: str
 ) -> None:
     funnels, issues = funnel_files(tmp_path, FUNNELS.replace(old, new))
-    assert funnels == {} and len(issues) == 1
+    assert funnels == {}
+    assert len(issues) == 1
     assert issues[0].where.startswith(f"funnels/some.yaml:{place}")
-    assert message in issues[0].message and hint in issues[0].hint
+    assert message in issues[0].message
+    assert hint in issues[0].hint
 
 
 def test_one_stage_is_no_funnel(tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def run(acts: Sequence[ACTS], asked: Retention, tags: dict[str, Any]) -> list[tu
     rows = [*acts, ("stranger", SPRING, "a"), ("stranger", SPRING, "b")]
     days = isinstance(asked.start, StartTag) and asked.start.kind == "date"
     with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute(f"CREATE TABLE profiles (user_id VARCHAR, wanted BOOLEAN, joined {'DATE' if days else 'TIMESTAMP'})")
+        connection.execute(
+            f"CREATE TABLE profiles (user_id VARCHAR, wanted BOOLEAN, joined {'DATE' if days else 'TIMESTAMP'})"
+        )
         connection.execute("CREATE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR)")
         for user in (*USERS, "stranger"):
             joined = tags.get(user)
@@ -160,7 +162,11 @@ def test_the_act_that_begins_is_no_return() -> None:
 
 
 def test_months_are_counted_from_the_day_of_the_start() -> None:
-    acts = [("u1", at("2025-01-31 10:00"), "a"), ("u1", at("2025-02-27 10:00"), "b"), ("u1", at("2025-02-28 10:00"), "b")]
+    acts = [
+        ("u1", at("2025-01-31 10:00"), "a"),
+        ("u1", at("2025-02-27 10:00"), "b"),
+        ("u1", at("2025-02-28 10:00"), "b"),
+    ]
     rows = run(acts, Retention(Acts(("b",)), Acts(("a",)), "month", 1), {})
     assert [row[3] for row in rows] == [1, 1]
     assert add_months(date(2024, 1, 31), 1) == date(2024, 2, 29)
@@ -191,10 +197,28 @@ def test_incomplete_periods_are_marked_and_not_averaged(tmp_path: Path) -> None:
     marks = {(cohort.start.day, cell.period): cell.complete for cohort in table.cohorts for cell in cohort.cells}
     # as_of is 11:00 on the 20th: the 20th is not over.
     assert marks == {(17, 0): True, (17, 1): True, (18, 0): True, (18, 1): True, (19, 0): True, (19, 1): False}
+    assert table.cohorts[2].cells[1].returned == 0
     first, second = table.average
     assert (first.returned, first.share) == (0, 0.0)
     assert (second.returned, second.share) == (25, 0.5)
-    assert second.low is not None and second.high is not None and second.low < 0.5 < second.high
+    assert second.low is not None
+    assert second.high is not None
+    assert second.low < 0.5 < second.high
+
+
+def test_of_periods_that_have_not_begun_nothing_is_told(tmp_path: Path) -> None:
+    asked = Retention(Acts(("a",)), Acts(()), "day", 3)
+    with snapshot_of(tmp_path, {"2025-04-18": (30, 15)}) as snapshot:
+        table = measure_retention(snapshot, parse("wanted = true"), asked)
+    assert [cell.returned for cell in table.cohorts[0].cells] == [0, 15, 0, None]
+    assert [cell.complete for cell in table.cohorts[0].cells] == [True, True, False, False]
+    assert [cell.returned for cell in table.average] == [0, 15, None, None]
+
+
+def test_a_day_that_begins_at_as_of_has_not_begun(tmp_path: Path) -> None:
+    with snapshot_of(tmp_path, {"2025-04-18": (30, 15)}, as_of=at("2025-04-20 00:00")) as snapshot:
+        table = measure_retention(snapshot, parse("wanted = true"), Retention(Acts(("a",)), Acts(()), "day", 2))
+    assert [(cell.returned, cell.complete) for cell in table.cohorts[0].cells] == [(0, True), (15, True), (None, False)]
 
 
 def test_the_newest_cohorts_can_be_asked_for(tmp_path: Path) -> None:
@@ -214,7 +238,8 @@ def test_small_groups_are_hidden_and_so_is_what_would_tell_of_them(tmp_path: Pat
     # Five of forty did not come back; the average would tell them.
     assert [cell.returned for cell in table.cohorts[2].cells] == [0, None]
     assert [cell.returned for cell in table.cohorts[3].cells] == [0, 20]
-    assert table.average[1].suppressed and table.average[1].share is None
+    assert table.average[1].suppressed
+    assert table.average[1].share is None
 
 
 def test_cohorts_are_complete_when_their_last_day_has_had_its_period() -> None:
