@@ -276,7 +276,7 @@ class SnapshotStore:
                 with duckdb.connect(str(temporary)) as connection:
                     connection.execute("SET threads = 2")
                     connection.execute("SET temp_directory = ?", [str(self.state / "tmp")])
-                    connection.execute("SET file_search_path = ?", [str(self.state.resolve())])
+                    connection.execute("SET GLOBAL file_search_path = ?", [str(self.state.resolve())])
                     SNAPSHOT_TABLE.create(connection, replace=True)
                     row = {
                         "id": snapshot_id,

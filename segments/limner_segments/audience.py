@@ -196,6 +196,13 @@ def write_audiences(
     return sizes
 
 
+def forget_audiences(connection: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
+    """Take the audiences of all segments but these out of a snapshot being written."""
+    for kind, column in ((SEGMENTS_TABLE, "name"), (AUDIENCES_TABLE, "segment"), (CHANGES_TABLE, "segment")):
+        kind.create(connection)
+        connection.execute(f"DELETE FROM {kind.name} WHERE NOT list_contains(?, {column})", [list(keep)])
+
+
 def _write_changes(connection: duckdb.DuckDBPyConnection, names: Sequence[str], previous: Path) -> None:
     escaped = str(previous).replace("'", "''")
     connection.execute(f"ATTACH '{escaped}' AS previous (READ_ONLY)")

@@ -28,7 +28,7 @@ class Stage(Definition):
     where: Where | None = None
     """Which of these events count: a condition on their fields."""
     window: Span | None = None
-    """How long after the first stage it may happen: `7d` to the end of the seventh local day, `24h` to the instant; any time by default."""
+    """How long after the first stage it may happen: as `7d` (168 hours) or `24h`; any time by default."""
 
     @property
     def events(self) -> tuple[str, ...]:

@@ -1,12 +1,10 @@
 """Funnels: how many of an audience take step after step. Imports floor 1, occurrences and intervals.
 
-What counts: every act of the first step begins an attempt. In an attempt each further step is taken at its earliest act that follows
-the step before, and only inside its window, which is counted from the attempt's first step: `7d` lasts to the end of the seventh local
-day after it, `24h` is exact to the instant. The attempt of a user that counts is the one that gets farthest, and the earliest of those.
-
-What follows: an act at a later instant; at the same instant (logs of hours or days have many) an act of another event, but not one of
-an event that an earlier step of that instant asked for, which could be the same act. With strict order an attempt ends where the user
-takes any step but the one just taken before the next.
+What counts: every act of the first step begins an attempt. In an attempt each further step is taken at its earliest act later than the
+step before, and only inside its window, which is counted from the attempt's first step: `7d` is 168 hours, to the instant. Acts of one
+instant have no order, so none follows the other. The attempt of a user that counts is the one that gets farthest, and the earliest of
+those. With strict order an attempt ends where the user takes any step but the one just taken before the next. All this is as in
+the condition `sequence(…)`: a funnel of two steps without strict order counts in its second those who match it.
 """
 
 from __future__ import annotations
@@ -20,10 +18,11 @@ from sqlglot import exp
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
 from limner_profile.tags.acts import Acts
-from limner_profile.tags.expressions import instant, is_known, ordered
+from limner_profile.tags.expressions import instant, is_known, ordered, seconds
 from limner_segments.conditions.scope import Scope
+from limner_segments.conditions.windowed import duration
 from limner_segments.intervals import wilson_interval
-from limner_segments.occurrences import AUDIENCE, day_literal, days_between, known_acts, local_day, members_of, prepared
+from limner_segments.occurrences import AUDIENCE, known_acts, members_of, prepared
 
 
 @dataclass(frozen=True)
@@ -142,13 +141,12 @@ def attempts_query(
         if number == 1 and since is not None:
             acts = acts.where(exp.GTE(this=exp.column("time"), expression=instant(since)))
         relations.append((f"step{number}", acts))
-    begun = local_day(exp.column("time"), scope)
-    first = exp.select("user_id", exp.alias_(exp.column("time"), "t1"), exp.alias_(begun, "day1"))
-    relations.append(("attempt1", first.select(exp.alias_(exp.false(), "ended")).from_("step1")))
+    first = exp.select("user_id", exp.alias_(exp.column("time"), "t1"), exp.alias_(exp.false(), "ended")).from_("step1")
+    relations.append(("attempt1", first))
     for number in range(2, total + 1):
         if strict_order:
             relations.append((f"other{number}", _others(number, total)))
-        relations += _taken(number, steps, scope, strict_order=strict_order)
+        relations += _taken(number, steps[number - 1].within, strict_order=strict_order)
     depth: exp.Expr = exp.Literal.number(1)
     for number in range(2, total + 1):
         depth = exp.Add(this=depth, expression=exp.Cast(this=is_known(_at(number)), to=exp.DataType.build("int")))
@@ -168,27 +166,17 @@ def attempts_query(
     return query
 
 
-def _taken(number: int, steps: Sequence[Step], scope: Scope, *, strict_order: bool) -> list[tuple[str, exp.Query]]:
+def _taken(number: int, within: str | None, *, strict_order: bool) -> list[tuple[str, exp.Query]]:
     """The relations that add the instant of a step to the attempts so far: the earliest act that follows, if it lies in the window."""
-    bounded = exp.select("*", exp.alias_(_bound(number, steps), "bound")).from_(f"attempt{number - 1}")
-    time = exp.column("time", f"step{number}")
-    found = (
-        exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier("bounded")), exp.alias_(time, "found"))
-        .from_(bounded.subquery("bounded"))
-        .join(_earliest(f"step{number}", "bound", exp.LTE))
-    )
-    relations: list[tuple[str, exp.Query]] = [(f"found{number}", found)]
     source = f"found{number}"
-    taken: list[exp.Expr] = [_inside(steps[number - 1].within, exp.column("found"), scope)]
+    relations: list[tuple[str, exp.Query]] = [
+        (source, _next_of(f"attempt{number - 1}", f"step{number}", number - 1, "found"))
+    ]
+    found = exp.column("found")
+    taken = [is_known(found) if within is None else exp.LTE(this=found, expression=_deadline(within))]
     ended: exp.Expr = exp.column("ended")
     if strict_order:
-        other = exp.column("time", f"other{number}")
-        crossed = (
-            exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier(source)), exp.alias_(other, "other"))
-            .from_(source)
-            .join(_earliest(f"other{number}", f"t{number - 1}", exp.LT, source))
-        )
-        relations.append((f"crossed{number}", crossed))
+        relations.append((f"crossed{number}", _next_of(source, f"other{number}", number - 1, "other")))
         source = f"crossed{number}"
         interrupted = exp.Coalesce(
             this=exp.LT(this=exp.column("other"), expression=exp.column("found")), expressions=[exp.false()]
@@ -199,33 +187,18 @@ def _taken(number: int, steps: Sequence[Step], scope: Scope, *, strict_order: bo
         ended = exp.or_(ended, exp.and_(is_known(exp.column("other")), not_found), interrupted)
     moment = exp.Case(ifs=[exp.If(this=exp.and_(*taken), true=exp.column("found"))])
     before = [f"t{each}" for each in range(1, number)]
-    attempt = exp.select("user_id", "day1", *before, exp.alias_(moment, f"t{number}"), exp.alias_(ended, "ended"))
+    attempt = exp.select("user_id", *before, exp.alias_(moment, f"t{number}"), exp.alias_(ended, "ended"))
     relations.append((f"attempt{number}", attempt.from_(source)))
     return relations
 
 
-def _earliest(relation: str, bound: str, compare: type[exp.Binary], source: str = "bounded") -> exp.Join:
-    """ASOF LEFT JOIN: of each row of the source the earliest act of the same user that is not before (after) the bound."""
+def _next_of(source: str, relation: str, after: int, name: str) -> exp.Select:
+    """The rows of the source with, as a column of that name, the user's earliest act of the relation later than a step."""
     same = exp.EQ(this=exp.column("user_id", source), expression=exp.column("user_id", relation))
-    later = compare(this=exp.column(bound, source), expression=exp.column("time", relation))
-    return exp.Join(this=exp.to_table(relation), method="ASOF", side="LEFT", on=exp.and_(same, later))
-
-
-def _bound(number: int, steps: Sequence[Step]) -> exp.Expr:
-    """The first instant at which a step can follow: that of the step before, or just after the last step with an event in common."""
-    own = set(steps[number - 1].acts.events)
-    bound: exp.Expr = _at(number - 1)
-    for earlier in range(number - 1, 0, -1):
-        if own & set(steps[earlier - 1].acts.events):
-            just_after = exp.Add(
-                this=_at(earlier), expression=exp.Interval(this=exp.Literal.string("1"), unit=exp.var("microsecond"))
-            )
-            if earlier == number - 1:
-                return just_after
-            later = exp.Greatest(this=just_after, expressions=[bound])
-            # greatest() passes over NULL: an attempt that has ended must not go on.
-            return exp.Case(ifs=[exp.If(this=is_known(_at(number - 1)), true=later)])
-    return bound
+    later = exp.LT(this=exp.column(f"t{after}", source), expression=exp.column("time", relation))
+    join = exp.Join(this=exp.to_table(relation), method="ASOF", side="LEFT", on=exp.and_(same, later))
+    rows = exp.Column(this=exp.Star(), table=exp.to_identifier(source))
+    return exp.select(rows, exp.alias_(exp.column("time", relation), name)).from_(source).join(join)
 
 
 def _others(number: int, total: int) -> exp.Query:
@@ -240,34 +213,18 @@ def _others(number: int, total: int) -> exp.Query:
     return union
 
 
-def _inside(within: str | None, moment: exp.Expr, scope: Scope) -> exp.Expr:
-    """The condition that an instant lies in the window that the attempt's first step opened."""
-    if within is None:
-        return is_known(moment)
-    if within.endswith("h"):
-        return exp.LTE(this=moment, expression=_deadline(within))
-    days = days_between(exp.column("day1"), local_day(moment, scope))
-    return exp.LTE(this=days, expression=exp.Literal.number(int(within[:-1])))
-
-
 def _may_finish(steps: Sequence[Step], scope: Scope) -> exp.Expr:
     """The condition that all steps which an attempt lacks can still be taken at as_of or later."""
     parts: list[exp.Expr] = [exp.Not(this=exp.column("ended"))]
     for number, step in enumerate(steps[1:], 2):
-        if step.within is None:
-            continue
-        if step.within.endswith("h"):
-            in_time: exp.Expr = exp.GTE(this=_deadline(step.within), expression=instant(scope.as_of))
-        else:
-            days = days_between(exp.column("day1"), day_literal(scope))
-            in_time = exp.LTE(this=days, expression=exp.Literal.number(int(step.within[:-1])))
-        parts.append(exp.or_(is_known(_at(number)), in_time))
+        if step.within is not None:
+            in_time = exp.GTE(this=_deadline(step.within), expression=instant(scope.as_of))
+            parts.append(exp.or_(is_known(_at(number)), in_time))
     return exp.and_(*parts)
 
 
 def _deadline(within: str) -> exp.Expr:
-    hours = exp.Interval(this=exp.Literal.string(within[:-1]), unit=exp.var("hour"))
-    return exp.Add(this=_at(1), expression=hours)
+    return exp.Add(this=_at(1), expression=seconds(duration(within)))
 
 
 def _at(number: int) -> exp.Column:

@@ -8,37 +8,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import duckdb
 from sqlglot import exp
 
-from limner_profile.errors import Issue, RefusedError
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
+from limner_profile.tags import expressions
 from limner_profile.tags.acts import Acts
-from limner_profile.tags.scope import Scope as TagScope
-from limner_profile.workspace import Schema
 from limner_segments.audience import condition_sql, prepare, require_tags
 from limner_segments.conditions.scope import Scope, scope_of
+from limner_segments.conditions.windowed import require_events
 
 AUDIENCE = "audience"
-_NO_SOURCES = Schema({}, {}, {}, (), frozenset(), has_received=False, has_events=True)
 
 
 def prepared(snapshot: Snapshot, condition: Predicate, tags: Sequence[str] = ()) -> Scope:
     """The scope of a snapshot in which the condition, these tags and `events` can be read.
 
-    Raises RefusedError `not-built` for tags, or events, that the snapshot lacks, and `events-gone` where files that it read are gone.
+    Raises RefusedError `not-built` for tags that the snapshot lacks, and `events-gone` where its behaviour cannot be read.
     """
     require_tags(snapshot, sorted({*condition.fields(), *tags}))
-    if not snapshot.columns("events"):
-        raise RefusedError(Issue("not-built", "", f"snapshot {snapshot.id} has no events", "run 'limner build' first"))
     prepare(snapshot.connection, condition)
-    try:
-        snapshot.value("SELECT 1 FROM events LIMIT 1")
-    except duckdb.IOException:
-        message = f"ingested files that snapshot {snapshot.id} reads are no longer there"
-        raise RefusedError(Issue("events-gone", "", message, "run 'limner build', or ask a newer snapshot")) from None
-    return scope_of(snapshot.connection)
+    scope = scope_of(snapshot.connection)
+    require_events(scope, snapshot.connection)
+    return scope
 
 
 def members_of(condition: Predicate, scope: Scope) -> exp.Select:
@@ -67,12 +59,7 @@ def known_acts(acts: Acts, scope: Scope, *columns: str) -> exp.Select:
 
 def local_day(moment: exp.Expr, scope: Scope) -> exp.Expr:
     """The local calendar day of a UTC instant before as_of."""
-    return TagScope(scope.as_of, scope.timezone, _NO_SOURCES).local_day(moment)
-
-
-def day_literal(scope: Scope) -> exp.Expr:
-    """The local calendar day of as_of."""
-    return TagScope(scope.as_of, scope.timezone, _NO_SOURCES).as_of_day
+    return expressions.local_day(moment, scope.as_of, scope.timezone)
 
 
 def days_between(earlier: exp.Expr, later: exp.Expr) -> exp.Expr:

@@ -21,7 +21,7 @@ from limner_profile.predicates.words import Language
 from limner_profile.workspace import Workspace, bad_name, is_name
 from limner_segments.conditions import parse_condition
 from limner_segments.conditions.base import Vocabulary, user_sets
-from limner_segments.conditions.linking import circle_issues, link
+from limner_segments.conditions.linking import circle_issues, full_text, link
 from limner_segments.written import WrittenCondition
 
 
@@ -69,10 +69,10 @@ class NamedSegment:
     @property
     def definition_hash(self) -> str:
         """Twelve hex digits that change with the definition and with those of the segments that it asks for."""
-        own, inner = self.segment.digest(), [tree.to_text() for tree in self.condition.walk()]
+        own = self.segment.digest()
         if self.linked is None:
             return own
-        return hashlib.sha256(" ".join([own, *inner]).encode()).hexdigest()[:12]
+        return hashlib.sha256(f"{own} {full_text(self.linked)}".encode()).hexdigest()[:12]
 
     def title(self, language: str) -> str:
         """The title in `language`, the name where there is none."""

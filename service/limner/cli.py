@@ -19,6 +19,7 @@ from limner.commands import (
     profile,
     sample,
     scenarios,
+    segment_definitions,
     segments,
     serve,
     snapshots,
@@ -82,6 +83,8 @@ app.add_typer(tags.app, name="tags", rich_help_panel="Look")
 app.add_typer(profile.app, name="profile", rich_help_panel="Look")
 app.add_typer(snapshots.app, name="snapshots", rich_help_panel="Look")
 app.add_typer(users.app, name="users", rich_help_panel="Look")
+segments.app.command("check")(segment_definitions.check)
+segments.app.command("build")(segment_definitions.build)
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")
 app.add_typer(scenarios.app, name="scenarios", rich_help_panel="Act")
 app.add_typer(insights.app, name="insights", rich_help_panel="Act")

@@ -310,8 +310,9 @@ def changed_tags(project: Project) -> list[TagChange]:
 
 
 def misspelt_events(project: Project) -> list[str]:
-    """A line for each tag, outcome and funnel that counts an event which no source has; none before the first ingestion."""
-    issues = unknown_events(project.workspace, project.catalog, project.scenarios, project.funnels)
+    """A line for each tag, outcome, segment and funnel that counts an event which no source has; none before the first ingestion."""
+    asking = (project.scenarios, project.segments, project.funnels)
+    issues = unknown_events(project.workspace, project.catalog, *asking)
     return [f"{issue.where} {issue.message}; {issue.hint}" for issue in issues]
 
 

@@ -178,6 +178,7 @@ def snapshot_of(folder: Path, cohorts: dict[str, tuple[int, int]], as_of: dateti
     with store.create(as_of, BERLIN, 10) as writer:
         writer.connection.execute("CREATE TABLE profiles (user_id VARCHAR, wanted BOOLEAN)")
         writer.connection.execute("CREATE OR REPLACE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR)")
+        writer.connection.execute("CREATE OR REPLACE TABLE event_files (file VARCHAR)")
         for day, (size, back) in cohorts.items():
             for number in range(size):
                 user, first = f"{day}/{number}", at(f"{day} 12:00").replace(tzinfo=None)

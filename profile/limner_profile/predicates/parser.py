@@ -124,7 +124,8 @@ class Parser:
         try:
             return cls(**values)
         except ValidationError as error:
-            raise self.fail(token, plain_message(cast("dict[str, Any]", error.errors()[0]))) from None
+            message, _, hint = plain_message(cast("dict[str, Any]", error.errors()[0])).partition(" | ")
+            raise self.fail(token, message, hint) from None
 
     def inner(self, thing: str, fields: Collection[str] | None) -> Predicate:
         """An expression over other fields (a `where` inside a call), with brackets and plain predicates only."""

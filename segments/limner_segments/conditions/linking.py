@@ -32,6 +32,12 @@ def link(tree: Predicate, conditions: Mapping[str, Predicate]) -> Predicate:
     return tree
 
 
+def full_text(tree: Predicate) -> str:
+    """The text of a condition and of those of all segments that it asks for: equal where the same users match."""
+    inner = [node.inner for node in tree.walk() if isinstance(node, InSegment) and node.inner is not None]
+    return " ; ".join([tree.to_text(), *(part.to_text() for part in inner)])
+
+
 def circle_issues(conditions: Mapping[str, Predicate], where: Mapping[str, str]) -> tuple[list[Issue], set[str]]:
     """An issue for each circle of segments, with the path, and the names of all that lead into one."""
     references = {name: asked_segments(tree) for name, tree in conditions.items()}

@@ -38,7 +38,7 @@ def funnel(
         str | None,
         typer.Option(
             "--within",
-            help="How long after the first step the others may follow: 7d (local days), 24h; any time by default.",
+            help="How long after the first step the others may follow: 7d (168 hours), 24h; any time by default.",
         ),
     ] = None,
     funnel_name: Annotated[

@@ -60,10 +60,13 @@ def language_of(project: Project, language: str | None) -> str:
 
 
 def note_stale(project: Project, snapshot: Snapshot, named: NamedSegment) -> None:
-    """Say on stderr which tags of a condition were edited after the snapshot was built, so that no count is old unsaid."""
+    """Say on stderr which tags of a condition were edited after the snapshot was built, and which events it never saw."""
+    from limner.asked_events import unseen_events
     from limner.progress import TerminalProgress
     from limner.project import stale_tags
 
+    for warning in unseen_events(snapshot, named.condition):
+        TerminalProgress().warn(warning)
     stale = [tag for tag in stale_tags(project.catalog, snapshot) if tag in named.condition.fields()]
     if stale:
         edited = ", ".join(stale)
