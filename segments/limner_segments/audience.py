@@ -17,6 +17,7 @@ from limner_profile.errors import Issue, RefusedError
 from limner_profile.predicates.base import Predicate
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot, SnapshotWriter
+from limner_segments.bitmaps import write_bitmaps
 from limner_segments.conditions.base import user_sets
 from limner_segments.conditions.scope import Scope, scope_of
 from limner_segments.segment import NamedSegment
@@ -191,6 +192,7 @@ def write_audiences(
             SEGMENTS_TABLE.insert(connection, [row])
             sizes[named.name] = measured.size
             count.rows += measured.size
+        write_bitmaps(connection, {named.name: named.condition for named in segments})
         if previous is not None:
             _write_changes(connection, [named.name for named in segments], previous)
     return sizes

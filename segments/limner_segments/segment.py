@@ -22,6 +22,7 @@ from limner_profile.workspace import Workspace, bad_name, is_name
 from limner_segments.conditions import parse_condition
 from limner_segments.conditions.base import Vocabulary, user_sets
 from limner_segments.conditions.linking import circle_issues, full_text, link
+from limner_segments.expectation import Expectation
 from limner_segments.written import WrittenCondition
 
 
@@ -45,6 +46,8 @@ class Segment(Definition):
     """What the audience is wanted for."""
     owner: str = ""
     """Who answers for it."""
+    expect: Expectation | None = None
+    """The sizes that it should keep to, such as `{min: 100, change: 0.3}`; a build warns when it does not."""
     origin: Origin | None = None
     """Where a segment that was saved from a card comes from; written by Limner."""
 
@@ -205,7 +208,7 @@ def save_segment(workspace: Workspace, named: NamedSegment) -> Path:
         )
     path.parent.mkdir(exist_ok=True)
     content = named.segment.model_dump(mode="json", exclude_defaults=True)
-    order = [key for key in ("title", "purpose", "owner", "where", "origin") if key in content]
+    order = [key for key in ("title", "purpose", "owner", "where", "expect", "origin") if key in content]
     text = yaml.safe_dump(
         {named.name: {key: content[key] for key in order}}, allow_unicode=True, sort_keys=False, width=110
     )
