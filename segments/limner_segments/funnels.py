@@ -22,7 +22,7 @@ from limner_profile.tags.expressions import instant, is_known, ordered, seconds
 from limner_segments.conditions.scope import Scope
 from limner_segments.conditions.windowed import duration
 from limner_segments.intervals import wilson_interval
-from limner_segments.occurrences import AUDIENCE, known_acts, members_of, prepared
+from limner_segments.occurrences import AUDIENCE, known_acts, prepared, with_audience
 
 
 @dataclass(frozen=True)
@@ -122,26 +122,25 @@ def funnel_query(
         *(exp.alias_(_count_if(is_known(_at(number))), f"users_{number}") for number in range(1, total + 1)),
         *(exp.alias_(_median(number), f"median_{number}") for number in range(2, total + 1)),
     ).from_("attempts_of_users")
-    return query.with_(AUDIENCE, members_of(condition, scope)).with_(
-        "attempts_of_users", attempts_query(steps, scope, strict_order=strict_order, since=since)
-    )
+    attempts = attempts_query(steps, scope, strict_order=strict_order, since=since)
+    return with_audience(query, condition, scope).with_("attempts_of_users", attempts)
 
 
 def attempts_query(
     steps: Sequence[Step], scope: Scope, *, strict_order: bool = False, since: datetime | None = None
 ) -> exp.Select:
-    """The query for the attempt of each user that counts: `user_id`, the instants `t1` …, and whether the user may still finish (`open`).
+    """The query for the attempt of each user that counts: `number`, the instants `t1` …, and whether the user may still finish (`open`).
 
     It is over `events` and the relation `audience`, a row for each user who took the first step.
     """
     total = len(steps)
     relations: list[tuple[str, exp.Query]] = []
     for number, step in enumerate(steps, 1):
-        acts = known_acts(step.acts, scope, "user_id", "time").distinct()
+        acts = known_acts(step.acts, scope)
         if number == 1 and since is not None:
-            acts = acts.where(exp.GTE(this=exp.column("time"), expression=instant(since)))
+            acts = acts.where(exp.GTE(this=exp.column("time", "acted"), expression=instant(since)))
         relations.append((f"step{number}", acts))
-    first = exp.select("user_id", exp.alias_(exp.column("time"), "t1"), exp.alias_(exp.false(), "ended")).from_("step1")
+    first = exp.select("number", exp.alias_(exp.column("time"), "t1"), exp.alias_(exp.false(), "ended")).from_("step1")
     relations.append(("attempt1", first))
     for number in range(2, total + 1):
         if strict_order:
@@ -151,13 +150,13 @@ def attempts_query(
     for number in range(2, total + 1):
         depth = exp.Add(this=depth, expression=exp.Cast(this=is_known(_at(number)), to=exp.DataType.build("int")))
     order = exp.Order(expressions=[ordered(exp.Paren(this=depth), descending=True), ordered(_at(1), descending=False)])
-    place = exp.Window(this=exp.RowNumber(), partition_by=[exp.column("user_id")], order=order)
-    hopeful = exp.Window(this=exp.LogicalOr(this=_may_finish(steps, scope)), partition_by=[exp.column("user_id")])
+    place = exp.Window(this=exp.RowNumber(), partition_by=[exp.column("number")], order=order)
+    hopeful = exp.Window(this=exp.LogicalOr(this=_may_finish(steps, scope)), partition_by=[exp.column("number")])
     times = [f"t{number}" for number in range(1, total + 1)]
-    placed = exp.select("user_id", *times, exp.alias_(place, "place"), exp.alias_(hopeful, "hopeful"))
+    placed = exp.select("number", *times, exp.alias_(place, "place"), exp.alias_(hopeful, "hopeful"))
     open_ = exp.and_(exp.Is(this=_at(total), expression=exp.Null()), exp.column("hopeful"))
     query = (
-        exp.select("user_id", *times, exp.alias_(open_, "open"))
+        exp.select("number", *times, exp.alias_(open_, "open"))
         .from_(placed.from_(f"attempt{total}").subquery("placed"))
         .where("place = 1")
     )
@@ -187,14 +186,14 @@ def _taken(number: int, within: str | None, *, strict_order: bool) -> list[tuple
         ended = exp.or_(ended, exp.and_(is_known(exp.column("other")), not_found), interrupted)
     moment = exp.Case(ifs=[exp.If(this=exp.and_(*taken), true=exp.column("found"))])
     before = [f"t{each}" for each in range(1, number)]
-    attempt = exp.select("user_id", *before, exp.alias_(moment, f"t{number}"), exp.alias_(ended, "ended"))
+    attempt = exp.select("number", *before, exp.alias_(moment, f"t{number}"), exp.alias_(ended, "ended"))
     relations.append((f"attempt{number}", attempt.from_(source)))
     return relations
 
 
 def _next_of(source: str, relation: str, after: int, name: str) -> exp.Select:
     """The rows of the source with, as a column of that name, the user's earliest act of the relation later than a step."""
-    same = exp.EQ(this=exp.column("user_id", source), expression=exp.column("user_id", relation))
+    same = exp.EQ(this=exp.column("number", source), expression=exp.column("number", relation))
     later = exp.LT(this=exp.column(f"t{after}", source), expression=exp.column("time", relation))
     join = exp.Join(this=exp.to_table(relation), method="ASOF", side="LEFT", on=exp.and_(same, later))
     rows = exp.Column(this=exp.Star(), table=exp.to_identifier(source))
@@ -204,12 +203,12 @@ def _next_of(source: str, relation: str, after: int, name: str) -> exp.Select:
 def _others(number: int, total: int) -> exp.Query:
     """The acts of every step but the one just taken and the next."""
     names = [f"step{each}" for each in range(1, total + 1) if each not in (number - 1, number)]
-    parts: list[exp.Query] = [exp.select("user_id", "time").from_(name) for name in names]
+    parts: list[exp.Query] = [exp.select("number", "time").from_(name) for name in names]
     if not parts:
-        return exp.select("user_id", "time").from_("step1").where(exp.false())
+        return exp.select("number", "time").from_("step1").where(exp.false())
     union = parts[0]
     for part in parts[1:]:
-        union = exp.union(union, part, distinct=True)
+        union = exp.union(union, part, distinct=False)
     return union
 
 

@@ -33,28 +33,29 @@ def prepared(snapshot: Snapshot, condition: Predicate, tags: Sequence[str] = ())
     return scope
 
 
-def members_of(condition: Predicate, scope: Scope) -> exp.Select:
-    """The query for the `user_id` of the users of an audience."""
-    return exp.select("user_id").from_("profiles").where(condition_sql(condition, scope))
+def with_audience(query: exp.Select, condition: Predicate, scope: Scope) -> exp.Select:
+    """The query with the relation `audience` before its others: `user_id`, and a `number` for each user, which joins faster than text."""
+    number = exp.Window(this=exp.RowNumber())
+    users = exp.select("user_id", exp.alias_(number, "number")).from_("profiles").where(condition_sql(condition, scope))
+    # Made once: made again, the numbers could be others.
+    return query.with_(AUDIENCE, users, materialized=True)
 
 
-def of_audience(query: exp.Select) -> exp.Select:
-    """A query over `events`, for the users of the relation `audience` only."""
-    chosen = exp.select("user_id").from_(AUDIENCE).subquery(copy=False)
-    return query.where(exp.In(this=exp.column("user_id"), query=chosen))
+def known_acts(acts: Acts, scope: Scope) -> exp.Select:
+    """The `number` of the user and the `time` of the audience's acts that were known at as_of; without names of events, of any act."""
+    bounded = replace(acts, end=scope.as_of if acts.end is None else min(acts.end, scope.as_of))
+    parts = [bounded.condition()] if acts.events else bounded.narrowed(None)
+    rows = exp.select("user_id", "time").from_("events").where(*parts)
+    return of_audience(rows, "time")
 
 
-def before(acts: Acts, scope: Scope) -> Acts:
-    """The same acts, before the scope's as_of."""
-    end = scope.as_of if acts.end is None else min(acts.end, scope.as_of)
-    return replace(acts, end=end)
-
-
-def known_acts(acts: Acts, scope: Scope, *columns: str) -> exp.Select:
-    """These columns of the audience's acts that were known at as_of; without names of events, of any act."""
-    bounded = before(acts, scope)
-    parts = bounded.narrowed(None) if not acts.events else [bounded.condition()]
-    return of_audience(exp.select(*(exp.column(name) for name in columns)).from_("events").where(*parts))
+def of_audience(rows: exp.Select, column: str) -> exp.Select:
+    """The `number` of the user and a column of the rows (which have `user_id`, too) that belong to the audience."""
+    return (
+        exp.select(f"{AUDIENCE}.number", f"acted.{column}")
+        .from_(rows.subquery("acted", copy=False))
+        .join(AUDIENCE, on=f"{AUDIENCE}.user_id = acted.user_id")
+    )
 
 
 def local_day(moment: exp.Expr, scope: Scope) -> exp.Expr:

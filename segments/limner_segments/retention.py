@@ -22,10 +22,10 @@ from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
 from limner_profile.tags.acts import Acts
 from limner_profile.tags.expressions import instant, is_known
-from limner_segments.audience import condition_sql
+from limner_segments.audience import measure_audience
 from limner_segments.conditions.scope import Scope
 from limner_segments.intervals import wilson_interval
-from limner_segments.occurrences import AUDIENCE, days_between, known_acts, local_day, members_of, prepared
+from limner_segments.occurrences import days_between, known_acts, local_day, of_audience, prepared, with_audience
 
 Period = Literal["day", "week", "month"]
 Variant = Literal["on", "after"]
@@ -116,7 +116,7 @@ def measure_retention(
     tags = [] if isinstance(asked.start, Acts) else [asked.start.tag]
     scope = prepared(snapshot, condition, tags)
     rows = snapshot.rows(retention_query(condition, asked, scope).sql(dialect="duckdb"))
-    users = int(snapshot.value(_counted(members_of(condition, scope)).sql(dialect="duckdb")))
+    users = measure_audience(snapshot, condition).size
     counts: dict[date, dict[int, tuple[int, int]]] = {}
     for row in rows:
         counts.setdefault(row["cohort"], {})[int(row["period"])] = (int(row["returned"]), int(row["size"]))
@@ -175,7 +175,7 @@ def add_months(day: date, months: int) -> date:
 def retention_query(condition: Predicate, asked: Retention, scope: Scope) -> exp.Select:
     """The query for `cohort`, `size`, `period` and `returned`, a row a cohort and period, over `profiles` and `events`."""
     dated = (
-        exp.select("user_id", "start", "day", exp.alias_(_cohort_day(asked.by), "cohort"))
+        exp.select("number", "start", "day", exp.alias_(_cohort_day(asked.by), "cohort"))
         .from_("starts")
         .where(is_known(exp.column("day")))
     )
@@ -191,45 +191,39 @@ def retention_query(condition: Predicate, asked: Retention, scope: Scope) -> exp
         .group_by("returns.cohort", "periods.period")
     )
     returned = exp.Coalesce(this=exp.column("returned", "counted"), expressions=[exp.Literal.number(0)])
-    return (
+    query = (
         exp.select("sizes.cohort", "sizes.size", "periods.period", exp.alias_(returned, "returned"))
         .from_("sizes")
         .join("periods", join_type="cross")
-        .join(
-            "counted",
-            on="counted.cohort = sizes.cohort AND counted.period = periods.period",
-            join_type="left",
-        )
+        .join("counted", on="counted.cohort = sizes.cohort AND counted.period = periods.period", join_type="left")
         .order_by("sizes.cohort", "periods.period")
-        .with_(AUDIENCE, members_of(condition, scope))
-        .with_("starts", _starts(condition, asked.start, scope))
-        .with_("dated", dated)
-        .with_("sizes", sizes)
-        .with_("periods", periods)
-        .with_("returns", _returns(asked, scope))
-        .with_("counted", counted)
     )
+    relations = {"starts": _starts(asked.start, scope), "dated": dated, "sizes": sizes, "periods": periods}
+    query = with_audience(query, condition, scope)
+    for name, relation in {**relations, "returns": _returns(asked, scope), "counted": counted}.items():
+        query = query.with_(name, relation)
+    return query
 
 
-def _starts(condition: Predicate, start: Acts | StartTag, scope: Scope) -> exp.Select:
+def _starts(start: Acts | StartTag, scope: Scope) -> exp.Select:
     """A row a user: the instant of the start (NULL where only its day is known) and its local day."""
+    moment = exp.column("start")
     if isinstance(start, Acts):
-        moment = exp.alias_(exp.Min(this=exp.column("time")), "start")
-        firsts = known_acts(start, scope, "user_id").select(moment).group_by("user_id")
-        day = exp.alias_(local_day(exp.column("start"), scope), "day")
-        return exp.select("user_id", "start", day).from_(firsts.subquery("firsts"))
-    users = exp.select("user_id").from_("profiles").where(condition_sql(condition, scope))
-    value = scope(start.tag)
-    if start.kind == "time":
-        day = exp.alias_(local_day(value, scope), "day")
-        users = users.select(exp.alias_(value, "start"), day)
-        return users.where(exp.LT(this=value.copy(), expression=instant(scope.as_of)))
+        first = exp.alias_(exp.Min(this=exp.column("time")), "start")
+        starts = exp.select("number", first).from_(known_acts(start, scope).subquery("acts")).group_by("number")
+    else:
+        dates = exp.select("user_id", exp.alias_(scope(start.tag), "start")).from_("profiles")
+        starts = of_audience(dates, "start")
+    known = exp.select("number").from_(starts.subquery("starting"))
+    if isinstance(start, Acts) or start.kind == "time":
+        known = known.select("start", exp.alias_(local_day(moment, scope), "day"))
+        return known.where(exp.LT(this=moment.copy(), expression=instant(scope.as_of)))
     # A day that has not begun at as_of was not known to come.
     literal = exp.Cast(this=exp.Literal.string(_last_day(scope).isoformat()), to=exp.DataType.build("date"))
-    users = users.select(
-        exp.alias_(exp.Cast(this=exp.Null(), to=exp.DataType.build("timestamp")), "start"), exp.alias_(value, "day")
+    nothing = exp.Cast(this=exp.Null(), to=exp.DataType.build("timestamp"))
+    return known.select(exp.alias_(nothing, "start"), exp.alias_(moment, "day")).where(
+        exp.LTE(this=exp.column("start", "starting"), expression=literal)
     )
-    return users.where(exp.LTE(this=value.copy(), expression=literal))
 
 
 def _last_day(scope: Scope) -> date:
@@ -252,22 +246,22 @@ def _returns(asked: Retention, scope: Scope) -> exp.Select:
         exp.Is(this=exp.column("start"), expression=exp.Null()),
         exp.GT(this=exp.column("time"), expression=exp.column("start")),
     )
-    acts = known_acts(asked.event, scope, "user_id", "time").subquery("acts")
+    acts = known_acts(asked.event, scope).subquery("acts")
     days = (
-        exp.select("acts.user_id", "dated.cohort", exp.alias_(exp.column("day", "dated"), "first_day"))
+        exp.select("acts.number", "dated.cohort", exp.alias_(exp.column("day", "dated"), "first_day"))
         .select(exp.alias_(acted, "day"))
         .distinct()
         .from_(acts)
-        .join("dated", on="acts.user_id = dated.user_id")
+        .join("dated", on="acts.number = dated.number")
         .where(later)
         .subquery("days")
     )
     period = exp.alias_(_period(asked.by), "period")
-    counted = exp.select("user_id", "cohort", period).from_(days).where("day >= first_day").subquery("counted_days")
+    counted = exp.select("number", "cohort", period).from_(days).where("day >= first_day").subquery("counted_days")
     if asked.variant == "on":
-        return exp.select("user_id", "cohort", "period").distinct().from_(counted)
+        return exp.select("number", "cohort", "period").distinct().from_(counted)
     last = exp.alias_(exp.Max(this=exp.column("period")), "period")
-    return exp.select("user_id", "cohort", last).from_(counted).group_by("user_id", "cohort")
+    return exp.select("number", "cohort", last).from_(counted).group_by("number", "cohort")
 
 
 def _period(by: Period) -> exp.Expr:
@@ -284,10 +278,6 @@ def _period(by: Period) -> exp.Expr:
         this=exp.LT(this=day.copy(), expression=reached), true=exp.Literal.number(1), false=exp.Literal.number(0)
     )
     return exp.Sub(this=months, expression=exp.Case(ifs=[early], default=exp.Literal.number(0)))
-
-
-def _counted(query: exp.Select) -> exp.Select:
-    return exp.select(exp.Count(this=exp.Star())).from_(query.subquery("counted"))
 
 
 def _small(count: int, min_group: int) -> bool:
