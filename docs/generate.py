@@ -282,7 +282,9 @@ def snapshot_page() -> str:
     from limner_profile.snapshots import EVENT_FILES_TABLE, RUNS_TABLE, SNAPSHOT_TABLE
     from limner_profile.statistics import PLACES_TABLE, STATISTICS_TABLE
     from limner_profile.versions import ATTRIBUTE_HISTORY_TABLE
-    from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
+    from limner_segments.audience_changes import CHANGES_TABLE
+    from limner_segments.audience_tables import AUDIENCES_TABLE, SEGMENTS_TABLE
+    from limner_segments.bitmaps import BITMAPS_TABLE
     from limner_segments.scoring.rating import EVALUATIONS_TABLE, SCORES_TABLE
 
     parts = [
@@ -297,7 +299,7 @@ def snapshot_page() -> str:
     ]
     for kind in (
         TAGS_TABLE, STATISTICS_TABLE, PLACES_TABLE, ATTRIBUTE_HISTORY_TABLE, SEGMENTS_TABLE,
-        AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
+        AUDIENCES_TABLE, CHANGES_TABLE, BITMAPS_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
         INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, EVENTS_VIEW, EVENT_FILES_TABLE,
         REJECTS_TABLE, IDENTITIES_TABLE, REFUSALS_TABLE, SNAPSHOT_TABLE,
     ):  # fmt: skip

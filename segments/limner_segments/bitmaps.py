@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from sqlglot import exp
@@ -16,7 +16,7 @@ from sqlglot import exp
 from limner_profile.predicates.base import Predicate
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot
-from limner_segments.conditions.in_segment import InSegment
+from limner_segments.conditions.linking import full_text
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
@@ -36,28 +36,41 @@ BITMAPS_TABLE = table(
 )
 
 
-def write_bitmaps(connection: duckdb.DuckDBPyConnection, conditions: Mapping[str, Predicate]) -> None:
-    """Write the bitmaps of these segments from `audiences`, in place of those that stand."""
-    BITMAPS_TABLE.create(connection)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE positions AS "
-        "SELECT user_id, CAST(row_number() OVER (ORDER BY user_id) - 1 AS UINTEGER) AS position FROM main.profiles"
-    )
-    users = connection.execute("SELECT count(*) FROM positions").fetchall()[0][0]
-    for name, condition in conditions.items():
-        connection.execute("DELETE FROM bitmaps WHERE segment = ?", [name])
-        found = connection.execute(
-            "SELECT position FROM positions SEMI JOIN (SELECT user_id FROM audiences WHERE segment = ?) AS a USING (user_id)",
+def put_bitmap(
+    connection: duckdb.DuckDBPyConnection, name: str, condition: Predicate, users: int, positions: Any
+) -> None:
+    """Write the bitmap of one audience, given as a numpy array of positions, into a snapshot that has none of that name."""
+    row = {
+        "segment": name,
+        "condition": full_text(condition),
+        "users": users,
+        "bitmap": _bitmap(positions).serialize(),
+    }
+    BITMAPS_TABLE.insert(connection, [row])
+
+
+def stored_positions(connection: duckdb.DuckDBPyConnection, database: str, name: str) -> Any:
+    """A numpy array of the positions of an audience in an attached snapshot: from its bitmap where that holds, else from `audiences`."""
+    import numpy as np
+    from pyroaring import BitMap
+
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = 'bitmaps'", [database]
+    ).fetchall()
+    if found:
+        rows = connection.execute(
+            f"SELECT bitmap FROM {database}.bitmaps WHERE segment = ? AND bitmap IS NOT NULL "
+            f"AND users = (SELECT count(*) FROM {database}.profiles)",
             [name],
-        ).fetchnumpy()["position"]
-        row = {
-            "segment": name,
-            "condition": linked_text(condition),
-            "users": users,
-            "bitmap": _bitmap(found).serialize(),
-        }
-        BITMAPS_TABLE.insert(connection, [row])
-    connection.execute("DROP TABLE positions")
+        ).fetchall()
+        if rows:
+            return np.asarray(BitMap.deserialize(rows[0][0]).to_array(), dtype=np.uint32)
+    numbered = f"(SELECT user_id, row_number() OVER (ORDER BY user_id) - 1 AS position FROM {database}.profiles)"
+    query = (
+        f"SELECT CAST(position AS UINTEGER) AS position FROM {numbered} "
+        f"WHERE user_id IN (SELECT user_id FROM {database}.audiences WHERE segment = ?) ORDER BY position"
+    )
+    return connection.execute(query, [name]).fetchnumpy()["position"]
 
 
 def read_bitmaps(snapshot: Snapshot, conditions: Mapping[str, Predicate]) -> dict[str, BitMap]:
@@ -77,21 +90,11 @@ def read_bitmaps(snapshot: Snapshot, conditions: Mapping[str, Predicate]) -> dic
     found: dict[str, BitMap] = {}
     for name, condition in conditions.items():
         text, content = stored.get(name, ("", b""))
-        if content and text == linked_text(condition) and not _reads_files(condition):
+        if content and text == full_text(condition) and not _reads_files(condition):
             found[name] = BitMap.deserialize(content)
         else:
             found[name] = make_bitmap(snapshot, condition)
     return found
-
-
-def linked_text(condition: Predicate) -> str:
-    """The text of a condition with those of the segments that it asks for: alike only where the same users match."""
-    inner = [
-        f"{node.to_text()}: {node.inner.to_text()}"
-        for node in condition.walk()
-        if isinstance(node, InSegment) and node.inner
-    ]
-    return "; ".join([condition.to_text(), *dict.fromkeys(inner)])
 
 
 def make_bitmap(snapshot: Snapshot, condition: Predicate) -> BitMap:

@@ -19,9 +19,8 @@ from limner_profile.errors import UserError
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot, SnapshotStore
 from limner_profile.sql_text import text_of
-from limner_segments.bitmaps import linked_text
 from limner_segments.conditions import parse_condition
-from limner_segments.conditions.linking import link
+from limner_segments.conditions.linking import full_text, link
 from limner_segments.expectation import STALE, Alert, Expectation, size_alerts
 from limner_segments.leaves import Leaf, holds, leaves_of, truths_of
 from limner_segments.segment import NamedSegment
@@ -178,15 +177,16 @@ def _point(
 
 
 def _meaning(stored: _Stored) -> str:
-    return linked_text(stored.condition) if stored.condition is not None else stored.text
+    return full_text(stored.condition) if stored.condition is not None else stored.text
 
 
 def _moves(before: Snapshot, after: Snapshot, name: str, old: _Stored, same: bool, explain: bool) -> Moves:
     joined, left, new, gone = _moved(before, after, name)
     fields = old.condition.fields() if old.condition is not None else frozenset[str]()
+    told = same or not (joined or left)  # where nobody moved, nothing moved them
     moves = Moves(
-        len(joined), len(left), len(joined) if same else None, len(left) if same else None, 0 if same else None,
-        0 if same else None, len(new), len(gone), (), _redefined(before, after, fields),
+        len(joined), len(left), len(joined) if told else None, len(left) if told else None, 0 if told else None,
+        0 if told else None, len(new), len(gone), (), _redefined(before, after, fields),
     )  # fmt: skip
     if not explain or not (joined or left):
         return moves if explain or same else replace(moves, note="not asked for")

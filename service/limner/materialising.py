@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limner.project import Project, stale_tags
 from limner_profile.errors import Issue, RefusedError, unknown_name
-from limner_segments.audience import forget_audiences, write_audiences
+from limner_segments.audience_tables import forget_audiences, write_audiences
 
 
 @dataclass(frozen=True)

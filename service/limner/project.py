@@ -32,7 +32,7 @@ from limner_profile.statistics import write_statistics
 from limner_profile.sync_plan import SourcePlan, plan_sync
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
-from limner_segments.audience import write_audiences
+from limner_segments.audience_tables import write_audiences
 from limner_segments.funnel_definition import NamedFunnel, read_funnels
 from limner_segments.scoring.dataset import build_dataset
 from limner_segments.scoring.experiment import Experiment, run_experiment

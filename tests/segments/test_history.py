@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from limner_profile.predicates import Predicate
 from limner_profile.snapshots import SnapshotStore
-from limner_segments.audience import write_audiences
+from limner_segments.audience_tables import write_audiences
 from limner_segments.conditions import parse_condition
 from limner_segments.conditions.linking import link
 from limner_segments.expectation import Expectation, size_alerts

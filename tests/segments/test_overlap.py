@@ -14,7 +14,7 @@ from pyroaring import BitMap
 from limner_profile.erasure_rewrite import rewrite_snapshot
 from limner_profile.erasure_scan import trace_file, wanted_ids
 from limner_profile.snapshots import Snapshot, SnapshotStore
-from limner_segments.audience import write_audiences
+from limner_segments.audience_tables import write_audiences
 from limner_segments.bitmaps import read_bitmaps
 from limner_segments.overlap import exclusive_intersections, note_small, overlap_pairs
 from segments.small import make_catalog, named

@@ -33,9 +33,13 @@ def link(tree: Predicate, conditions: Mapping[str, Predicate]) -> Predicate:
 
 
 def full_text(tree: Predicate) -> str:
-    """The text of a condition and of those of all segments that it asks for: equal where the same users match."""
-    inner = [node.inner for node in tree.walk() if isinstance(node, InSegment) and node.inner is not None]
-    return " ; ".join([tree.to_text(), *(part.to_text() for part in inner)])
+    """The text of a condition with those of the segments that it asks for: alike only where the same users match."""
+    inner = [
+        f"{node.to_text()}: {node.inner.to_text()}"
+        for node in tree.walk()
+        if isinstance(node, InSegment) and node.inner is not None
+    ]
+    return "; ".join([tree.to_text(), *dict.fromkeys(inner)])
 
 
 def circle_issues(conditions: Mapping[str, Predicate], where: Mapping[str, str]) -> tuple[list[Issue], set[str]]:
