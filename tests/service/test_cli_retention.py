@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from limner.project import Silent, build, open_project
+from limner.project import Project, Silent, build, open_project
+from limner_segments.funnel_definition import Stages
 from segments.small import TAGS, make_workspace
 
 Run = Callable[..., tuple[int, str, str]]
@@ -179,3 +180,18 @@ def test_check_reads_the_funnels(shop: Path, tmp_path: Path, run_main: Run) -> N
     (tmp_path / "funnels" / "growth.yaml").write_text(FUNNELS.replace("event: order", "event: oder"), encoding="utf-8")
     status, _, err = run_main("check", "--dir", tmp_path)
     assert "the funnel 'growth' asks for events called 'oder'" in err
+
+
+def test_the_funnel_of_the_sample_runs(reading_project: Project, run_main: Run) -> None:
+    root = reading_project.workspace.root
+    told = json.loads(
+        run_main("segments", "funnel", "active_readers", "--funnel", "growth", "--dir", root, "--format", "json")[1]
+    )
+    counts = [step["users"] for step in told["steps"]]
+    assert [step["step"] for step in told["steps"]] == list(Stages.model_fields)
+    assert counts == sorted(counts, reverse=True)
+    assert 0 < counts[-1] < counts[0] <= told["users"]
+    # The first two stages are a condition, too.
+    same = "in_segment('active_readers') and sequence('login', step('read', within => '7d', where => minutes >= 10))"
+    size = json.loads(run_main("segments", "size", "--where", same, "--dir", root, "--format", "json")[1])["size"]
+    assert size == counts[1]
