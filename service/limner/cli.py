@@ -9,6 +9,8 @@ import sys
 import typer
 
 import limner
+import limner.commands.funnels
+import limner.commands.retention
 from limner.commands import (
     build,
     comparing,
