@@ -266,10 +266,16 @@ def exports_page() -> str:
         for example in kind.EXAMPLES:
             if not isinstance(example.content, str):
                 continue
-            users = "; ".join(f"{user}: {', '.join(map(repr, values))}" for user, values in sorted(example.users.items()))
+            users = "; ".join(
+                f"{user}: {', '.join(map(repr, values))}" for user, values in sorted(example.users.items())
+            )
             options = {"region": example.options.region, "--safe-cells": example.options.safe_cells or None}
-            chosen = ", ".join(f"{name} {'' if value is True else value}".strip() for name, value in options.items() if value)
-            parts += [f"{', '.join(f'`{column}`' for column in example.columns)} of {users}{f' ({chosen})' if chosen else ''} become\n"]
+            chosen = ", ".join(
+                f"{name} {'' if value is True else value}".strip() for name, value in options.items() if value
+            )
+            parts += [
+                f"{', '.join(f'`{column}`' for column in example.columns)} of {users}{f' ({chosen})' if chosen else ''} become\n"
+            ]
             parts += ["```text", example.content.rstrip(), "```", ""]
     for name, model in (("google", GoogleFields), ("meta", MetaFields)):
         parts += [f"## `exports: {name}:` in limner.yaml\n", paragraphs(model.__doc__), "", field_table(model), ""]
