@@ -14,6 +14,7 @@ import duckdb
 from limner_profile.catalog import Catalog
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
+from limner_profile.sql_text import text_of
 from limner_segments.audience import AudienceSize
 from limner_segments.audience_changes import CHANGES_TABLE, Before, previous_audiences
 from limner_segments.bitmaps import BITMAPS_TABLE, put_bitmap
@@ -89,10 +90,12 @@ def _write_some(
     connection: duckdb.DuckDBPyConnection, segments: Sequence[NamedSegment], before: Before | None
 ) -> tuple[AudienceSize, ...]:
     with find_members(connection, [named.condition for named in segments]) as found:
-        for number, (named, size) in enumerate(zip(segments, found.sizes, strict=True)):
-            connection.execute(f"INSERT INTO audiences SELECT ?, user_id FROM ({found.members(number)})", [named.name])
+        # One statement for all: each would be a transaction of its own, written to the disk twice.
+        parts = [f"SELECT {text_of(named.name)}, {found.members(number)}" for number, named in enumerate(segments)]
+        connection.execute(f"INSERT INTO audiences {' UNION ALL '.join(parts)}")
+        for number, named in enumerate(segments):
             positions = found.positions(number)
-            put_bitmap(connection, named.name, named.condition, size.users, positions)
+            put_bitmap(connection, named.name, named.condition, found.sizes[number].users, positions)
             if before is not None:
                 before.write_changes(named.name, positions)
         return found.sizes
