@@ -27,6 +27,7 @@ def pages() -> dict[str, str]:
         "funnels.md": funnels_page(),
         "settings.md": settings_page(),
         "snapshot.md": snapshot_page(),
+        "exports.md": exports_page(),
         "cli.md": cli_page(),
         "errors.md": errors_page(),
     }
@@ -333,6 +334,7 @@ def settings_page() -> str:
     from limner_profile.sources import ColumnMapping, Source
     from limner_profile.workspace import Settings, WorkspaceConfig
     from limner_segments.expectation import Expectation
+    from limner_segments.exports.settings import Cap, Destination, ExportSettings, HoldOut
     from limner_segments.segment import Segment
 
     parts = ["# Settings\n", "## `limner.yaml`\n", field_table(WorkspaceConfig), "\n## A source\n"]
@@ -342,11 +344,66 @@ def settings_page() -> str:
         paragraphs(Settings.__doc__),
         "",
         field_table(Settings),
+        "\n## `exports`\n",
+        paragraphs(ExportSettings.__doc__),
+        "",
+        field_table(ExportSettings),
+        "\n### `cap`\n",
+        paragraphs(Cap.__doc__),
+        "",
+        field_table(Cap),
+        "\n### `holdout`\n",
+        paragraphs(HoldOut.__doc__),
+        "",
+        field_table(HoldOut),
+        "\n### A destination (`destinations`, as `name: {…}`)\n",
+        paragraphs(Destination.__doc__),
+        "",
+        field_table(Destination),
         "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n",
     ]
     parts += [paragraphs(Segment.__doc__), "", field_table(Segment), ""]
     parts += ["Fields of `expect`:", "", field_table(Expectation)]
     return NOTE + "\n".join(parts) + "\n"
+
+
+def exports_page() -> str:
+    """The kinds of export file with examples, the fields of platforms, the manifest."""
+    from limner_segments.exports.fields import GoogleFields, MetaFields
+    from limner_segments.exports.formats import FORMATS
+    from limner_segments.exports.formats.platform import PlatformFile
+    from limner_segments.exports.manifest import Manifest
+
+    parts = [
+        "# Export files\n",
+        "What stands behind them is told in [export files](../exports.md). Kinds are the words of `limner segments export --as`.\n",
+    ]
+    for word, kind in FORMATS:
+        parts += [f"## `{word}`\n", paragraphs(kind.__doc__), ""]
+        if issubclass(kind, PlatformFile):
+            parts += ["| field | columns | |", "| --- | --- | --- |"]
+            for name, rule in kind.RULES.items():
+                columns = ", ".join(f"`{column}`" for column in rule.outputs)
+                parts.append(f"| `{name}` | {columns} | {'SHA-256' if rule.hashed else 'as it is'} |")
+            parts.append("")
+        for example in kind.EXAMPLES:
+            if not isinstance(example.content, str):
+                continue
+            users = "; ".join(
+                f"{user}: {', '.join(map(repr, values))}" for user, values in sorted(example.users.items())
+            )
+            options = {"region": example.options.region, "--safe-cells": example.options.safe_cells or None}
+            chosen = ", ".join(
+                f"{name} {'' if value is True else value}".strip() for name, value in options.items() if value
+            )
+            parts += [
+                f"{', '.join(f'`{column}`' for column in example.columns)} of {users}{f' ({chosen})' if chosen else ''} become\n"
+            ]
+            parts += ["```text", example.content.rstrip(), "```", ""]
+    for name, model in (("google", GoogleFields), ("meta", MetaFields)):
+        parts += [f"## `exports: {name}:` in limner.yaml\n", paragraphs(model.__doc__), "", field_table(model), ""]
+    parts += ["## The manifest\n", paragraphs(Manifest.__doc__), "", field_table(Manifest), ""]
+    return NOTE + "\n".join(parts)
 
 
 def snapshot_page() -> str:

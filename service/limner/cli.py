@@ -15,6 +15,7 @@ from limner.commands import (
     build,
     comparing,
     demo,
+    exports,
     init,
     insights,
     profile,
@@ -98,6 +99,7 @@ segments.app.command("compare")(comparing.compare)
 segments.app.command("check")(segment_definitions.check)
 segments.app.command("build")(segment_definitions.build)
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")
+app.add_typer(exports.app, name="export", rich_help_panel="Act")
 app.add_typer(scenarios.app, name="scenarios", rich_help_panel="Act")
 app.add_typer(insights.app, name="insights", rich_help_panel="Act")
 

@@ -33,6 +33,7 @@ from limner_profile.sync_plan import SourcePlan, plan_sync
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience_tables import write_audiences
+from limner_segments.exports.settings import read_export_settings
 from limner_segments.funnel_definition import NamedFunnel, read_funnels
 from limner_segments.history import build_alerts
 from limner_segments.scoring.dataset import build_dataset
@@ -144,6 +145,8 @@ def read_project(root: Path) -> tuple[Project | None, list[Issue]]:
     segments, found = read_segments(workspace, catalog)
     issues += found
     funnels, found = read_funnels(workspace, schema.event_fields)
+    issues += found
+    _, found = read_export_settings(workspace, catalog.types)
     issues += found
     try:
         read_exceptions(workspace)
