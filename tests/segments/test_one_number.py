@@ -19,7 +19,7 @@ from limner.project import Project, Silent, build, open_project
 from limner_profile.query import run_query
 from limner_profile.snapshots import Snapshot
 from limner_segments.audience import audience_query, measure_audience, measure_many, prepare
-from limner_segments.exports.csv_file import export_csv
+from limner_segments.exports.files import About, write_rows
 from limner_segments.segment import NamedSegment, resolve
 from segments.small import TAGS, make_workspace
 
@@ -109,9 +109,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exported(snapshot: Snapshot, project: Project, named: NamedSegment, target: Path) -> tuple[int, list[str]]:
     """What the manifest says, and the users in the file."""
     when = datetime(2025, 3, 1, tzinfo=UTC)
-    manifest = export_csv(
-        snapshot, named, project.catalog, target, ["city"], min_size=0, who="me", when=when, overwrite=True
-    )
+    recipients = audience_query(named.condition, prepare(snapshot.connection, named.condition)).sql(dialect="duckdb")
+    manifest = write_rows(
+        snapshot, recipients, {"city": "city"}, "csv", target,
+        named=named, catalog=project.catalog, about=About("me", when), min_size=0, overwrite=True,
+    )  # fmt: skip
     with target.open(encoding="utf-8", newline="") as file:
         return manifest.rows, [row["user_id"] for row in csv.DictReader(file)]
 
