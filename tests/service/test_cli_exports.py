@@ -201,3 +201,11 @@ def test_erasure_finds_people_in_exports_of_every_kind(shop: Path, run_main: Run
     assert "exports/everyone.jsonl" not in out
     assert run_main("users", "erase", "anna", "--yes", "--dir", shop)[0] == 0
     assert {path.name: path.read_bytes() for path in (shop / "exports").iterdir()} == files
+
+
+def test_a_tag_that_fills_a_field_is_in_use(shop: Path, run_main: Run) -> None:
+    export(run_main, shop, "--as", "google")
+    tags = shop / "tags" / "tags.yaml"
+    tags.write_text(TAGS.replace("attribute: land}", "attribute: code}"), encoding="utf-8")
+    code, out, err = run_main("check", "--dir", shop)
+    assert (code, "the export everyone.google.csv" in " ".join((out + err).split())) == (1, True), out + err

@@ -8,6 +8,7 @@ audience, segment, and the formats and manifest beside it.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -140,6 +141,7 @@ def _writing(target: Path) -> Iterator[tuple[Path, Path]]:
         if target.is_dir():
             raise IsADirectoryError(21, "Is a directory")
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
         temporary.touch()  # DuckDB would say that it cannot be written to in words of its own
         yield temporary, spill
     except (OSError, duckdb.IOException) as error:
@@ -150,6 +152,32 @@ def _writing(target: Path) -> Iterator[tuple[Path, Path]]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         shutil.rmtree(spill, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what exports of this file left behind when they were killed: it holds people's data, and nobody else would."""
+    manifest = manifest_path(target)
+    for path in (manifest, target):
+        for leftover in target.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
+            number = leftover.name.removeprefix(f".{path.name}.").split(".")[0]
+            if not number.isdigit() or _runs(int(number)):
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":
+        return True  # elsewhere signal 0 is no question
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextlib.contextmanager

@@ -252,6 +252,16 @@ def test_a_killed_export_leaves_no_file_that_looks_complete(
         assert caught.value.code == ("other-content" if existing else "no-file")
     export(snapshot, target, overwrite=True)
     assert verify_file(target).manifest.rows == 60
+    # What the killed one left behind is gone, too.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.csv.manifest.json"]
+
+
+def test_the_draft_of_an_export_that_runs_is_left_alone(snapshot: Snapshot, tmp_path: Path) -> None:
+    running, other = tmp_path / f".a.csv.{os.getppid()}.tmp", tmp_path / ".a.csv.x.tmp"
+    running.write_text("half")
+    other.write_text("not ours")
+    export(snapshot, tmp_path / "a.csv")
+    assert (running.read_text(), other.read_text()) == ("half", "not ours")
 
 
 def test_a_place_that_cannot_be_written_to_is_the_users_matter(snapshot: Snapshot, tmp_path: Path) -> None:
