@@ -1,9 +1,8 @@
-"""limner segments: show, size, sql and export; each on a name or --where. The other commands have files of their own."""
+"""limner segments: show, size and sql; each on a name or --where. The other verbs have files of their own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -98,29 +97,3 @@ def segment_sql(name: SegmentName = None, directory: Dir = Path("."), where: Whe
         with project.store.open() as snapshot:
             scope = prepare(snapshot.connection, condition)
     typer.echo(audience_query(condition, scope).sql(dialect="duckdb", pretty=True))
-
-
-@app.command("export")
-def export(
-    name: SegmentName = None,
-    directory: Dir = Path("."),
-    where: WhereText = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The file to write; exports/<segment>.csv by default.")
-    ] = None,
-    columns: Annotated[str, typer.Option("--columns", help="Tags to export beside user_id, with commas.")] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
-    style: Style = "table",
-) -> None:
-    """Write an audience as CSV, with a manifest that proves the file."""
-    from limner.exporting import export_segment
-    from limner.output import print_object
-
-    chosen = style_of(style)
-    project = opened(directory)
-    named = segment_of(project, name, where)
-    with project.store.open() as current:
-        note_stale(project, current, named)
-    chosen_columns = [column.strip() for column in columns.split(",") if column.strip()]
-    path, manifest = export_segment(project, named, out, chosen_columns, overwrite=overwrite)
-    print_object({"path": str(path), **manifest.model_dump()}, chosen)
