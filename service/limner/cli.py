@@ -20,6 +20,11 @@ from limner.commands import (
     sample,
     scenarios,
     segment_definitions,
+    segment_history,
+    segment_list,
+    segment_overlap,
+    segment_suggest,
+    segment_why,
     segments,
     serve,
     snapshots,
@@ -83,6 +88,11 @@ app.add_typer(tags.app, name="tags", rich_help_panel="Look")
 app.add_typer(profile.app, name="profile", rich_help_panel="Look")
 app.add_typer(snapshots.app, name="snapshots", rich_help_panel="Look")
 app.add_typer(users.app, name="users", rich_help_panel="Look")
+segments.app.command("list")(segment_list.list_segments)
+segments.app.command("why")(segment_why.why)
+segments.app.command("history")(segment_history.history)
+segments.app.command("overlap")(segment_overlap.overlap)
+segments.app.command("suggest")(segment_suggest.suggest)
 segments.app.command("check")(segment_definitions.check)
 segments.app.command("build")(segment_definitions.build)
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")

@@ -1,4 +1,4 @@
-"""limner segments: list, show, size, sql, compare and export; each on a name or --where."""
+"""limner segments: show, size, sql, compare and export; each on a name or --where. The other commands have files of their own."""
 
 from __future__ import annotations
 
@@ -22,25 +22,6 @@ from limner.commands.options import (
 )
 
 app = typer.Typer(help="Audiences: define, size, compare, export.", no_args_is_help=True)
-
-
-@app.command("list")
-def list_segments(directory: Dir = Path("."), style: Style = "table") -> None:
-    """List the segments with their size in the current snapshot."""
-    from limner.output import print_rows
-    from limner_segments.audience import measure_audience
-
-    chosen = style_of(style)
-    project = opened(directory)
-    rows = []
-    with project.store.open() as snapshot:
-        for name, named in project.segments.items():
-            note_stale(project, snapshot, named)
-            measured = measure_audience(snapshot, named.condition)
-            row = {"name": name, "title": named.title("en"), "size": measured.size, "share": round(measured.share, 4)}
-            rows.append({**row, "condition": named.segment.where.to_text(), "where": named.place})
-    columns = ["name", "title", "size", "share", "condition", "where"]
-    print_rows(rows, chosen, columns[:-1] if chosen.value == "table" else columns)
 
 
 @app.command("show")
@@ -76,9 +57,10 @@ def size(
     snapshot: SnapshotId = None,
     style: Style = "table",
 ) -> None:
-    """Count an audience exactly, before or after saving it."""
-    from limner.output import print_object
+    """Count an audience exactly, before or after saving it, with the count after each rule and the share of unknowns."""
+    from limner.output import Format, console, print_object, print_rows
     from limner_segments.audience import measure_audience
+    from limner_segments.funnel import measure_funnel
 
     chosen = style_of(style)
     project = opened(directory)
@@ -86,11 +68,24 @@ def size(
     with project.store.open(snapshot) as current:
         note_stale(project, current, named)
         measured = measure_audience(current, named.condition)
+        steps = [
+            {
+                "step": step.step, "rule": step.rule, "condition": step.condition.to_text(), "alone": step.alone, "count": step.count,
+                "change": step.change, "unknown": step.unknown, "unknown_share": step.unknown_share, "unknown_lost": step.unknown_lost,
+            }
+            for step in measure_funnel(current, named.condition)
+        ]  # fmt: skip
         content = {
             "size": measured.size, "users": measured.users, "share": measured.share,
             "unknown": measured.unknown, "unknown_share": measured.unknown_share, "snapshot": current.id, "as_of": current.as_of_text,
         }  # fmt: skip
+    if chosen is Format.json:
+        print_object({**content, "steps": steps}, chosen)
+        return
     print_object(content, chosen)
+    if chosen is Format.table:
+        console().print()
+        print_rows(steps, chosen)
 
 
 @app.command("sql")
