@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType, UnionType
@@ -161,16 +161,20 @@ def conditions_page() -> str:
     from sqlglot import exp
 
     from limner_profile.predicates import PREDICATES, FieldWords, parse
+    from limner_segments.conditions import CALLS
 
     parts = [
         "# Conditions\n",
         "The same language says which users belong to a segment (fields are tags) and which events count for a tag (fields are "
-        "columns of events). Brackets, `and`, `or` and `not` combine; `and` binds tighter than `or`.\n",
+        "columns of events). Brackets, `and`, `or` and `not` combine; `and` binds tighter than `or`. What a whole user did, belongs "
+        "to or ranks at is written as a [call](#calls); those are for segments only.\n",
         "A comparison holds only for a known value: `city != 'x'` leaves out users without a city unless it ends in "
         "`include_unknown`. `not (…)` is always the exact complement, unknowns included.\n",
     ]
     for word, kind in PREDICATES:
-        parts += [f"\n## `{word}`\n", paragraphs(kind.__doc__).split("\n\n")[0], ""]
+        if word in CALLS.words():
+            continue
+        parts += [f"\n## `{word}`\n", paragraphs(kind.__doc__), ""]
         parts += ["| text | in English | in Chinese | SQL |", "| --- | --- | --- | --- |"]
         for example in kind.EXAMPLES:
             predicate = parse(example.text)
@@ -180,8 +184,79 @@ def conditions_page() -> str:
                 predicate.to_sentence("zh", lambda name: FieldWords(title=name)),
                 f"`{predicate.to_sql(lambda name: exp.column(name)).sql(dialect='duckdb')}`",
             ]
-            parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return NOTE + "\n".join(parts) + "\n"
+            parts.append(row(cells))
+    return NOTE + "\n".join([*parts, *calls_part()]) + "\n"
+
+
+def calls_part() -> Iterator[str]:
+    """The kinds that are written as calls: arguments, examples with whom they find, the YAML tree, SQL."""
+    from limner_profile.predicates import FieldWords, Known
+    from limner_segments.conditions import CALLS, parse_condition
+    from limner_segments.conditions.linking import asked_segments, link
+    from limner_segments.conditions.scope import Scope
+
+    scope = Scope(datetime(2025, 2, 28, 16, tzinfo=UTC), ZoneInfo("Asia/Shanghai"))
+    yield "\n## Calls\n"
+    yield (
+        "Positional arguments come first, the others by name: `name => value`. A call is never unknown: a user is in the set or is not. "
+        "The SQL is that of the first example in a snapshot as of 2025-03-01 in Asia/Shanghai.\n"
+    )
+    yield "| call | what it asks |\n| --- | --- |"
+    for word, kind in CALLS:
+        yield row([f"[`{word}`](#{word})", paragraphs(kind.__doc__).split("\n\n")[0].replace("\n", " ")])
+    for word, kind in CALLS:
+        yield f"\n### `{word}`\n"
+        yield paragraphs(kind.__doc__) + "\n"
+        yield from arguments_part(kind)
+        examples = getattr(kind, "SET_EXAMPLES", ())
+        texts = [example.text for example in examples] or [kind.SHOWN]
+        yield "\n| text | in English | in Chinese |" + (" finds |" if examples else "")
+        yield "| --- | --- | --- |" + (" --- |" if examples else "")
+        for at, text in enumerate(texts):
+            tree = parse_condition(text)
+            cells = [f"`{text}`", *(tree.to_sentence(language, FieldWords) for language in ("en", "zh"))]
+            yield row([*cells, *([", ".join(sorted(examples[at].matches)) or "nobody"] if examples else [])])
+        if examples:
+            yield "\nA test runs these on the users and acts that the kind's `SET_EXAMPLES` state.\n"
+        first = parse_condition(texts[0])
+        yield "\n```yaml"
+        yield yaml.safe_dump(
+            {"where": first.model_dump(mode="json", exclude_defaults=False, exclude_none=True)},
+            allow_unicode=True,
+            sort_keys=False,
+        ).strip()
+        yield "```\n"
+        linked = link(first, {name: Known(field="age", known=True) for name in asked_segments(first)})
+        yield "```sql"
+        yield linked.to_sql(scope).sql(dialect="duckdb", pretty=True)
+        yield "```\n"
+
+
+def arguments_part(kind: Any) -> Iterator[str]:
+    """A table of the arguments of a call, and of those of the calls inside it."""
+    written = {
+        "text": "text", "number": "number", "boolean": "true or false", "date": "date", "window": "window, such as `'30d'`",
+        "field": "a field of events", "tag": "a tag", "where": "a condition on fields of events", "part": "an inner call",
+    }  # fmt: skip
+    yield "| argument | written | meaning |\n| --- | --- | --- |"
+    for parameter in kind.PARAMETERS:
+        name = f"`{parameter.name}`" if parameter.positional else f"`{parameter.name} =>`"
+        how = written[parameter.reads] + (", several with commas" if parameter.many else "")
+        if parameter.positional:
+            how += ", by its place"
+        if kind.model_fields[parameter.name].is_required():
+            how += ", required"
+        yield row([name, how, parameter.description])
+    for parameter in kind.PARAMETERS:
+        if parameter.part is not None:
+            word = parameter.part.model_fields["kind"].default
+            yield f"\n`{word}(…)` inside it: {paragraphs(parameter.part.__doc__)}\n"
+            yield from arguments_part(parameter.part)
+
+
+def row(cells: Iterable[str]) -> str:
+    """A row of a Markdown table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def scenarios_page() -> str:

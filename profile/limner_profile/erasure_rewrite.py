@@ -63,8 +63,16 @@ def rewrite_parquet(state: Path, path: Path, wanted: Wanted, traces: Sequence[Tr
         (relation,) = relations
         connection.execute("SET temp_directory = ?", [str(state / "tmp")])
         query = f"SELECT {_cleaned(relation, wanted, named)} FROM {relation.sql} WHERE NOT {relation.own(wanted)}"
-        connection.execute(f"COPY ({query}) TO {text_of(str(temporary))} ({_PART_OPTIONS})")
+        connection.execute(f"COPY ({query}) TO {text_of(str(temporary))} ({_PART_OPTIONS}{_words(connection, path)})")
     put(temporary, path)
+
+
+def _words(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
+    """The option that carries over what a file says about itself, such as how a ranking was learned."""
+    read = "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?) WHERE starts_with(decode(key), 'limner.')"
+    pairs = connection.execute(read, [str(path)]).fetchall()
+    listed = ", ".join(f"{quoted(key)}: {text_of(value)}" for key, value in pairs)
+    return f", KV_METADATA {{{listed}}}" if listed else ""
 
 
 def rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[Trace]) -> None:

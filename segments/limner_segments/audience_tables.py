@@ -5,16 +5,18 @@ Imports floor 1, membership, bitmaps and audience_changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from limner_profile.catalog import Catalog
+from limner_profile.errors import UserError
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
-from limner_segments.audience import AudienceSize
+from limner_profile.sql_text import text_of
+from limner_segments.audience import AudienceSize, prepare
 from limner_segments.audience_changes import CHANGES_TABLE, Before, previous_audiences
 from limner_segments.bitmaps import BITMAPS_TABLE, put_bitmap
 from limner_segments.membership import AT_ONCE, find_members
@@ -55,12 +57,17 @@ _TABLES = (
 
 
 def write_audiences(
-    writer: SnapshotWriter, segments: Sequence[NamedSegment], catalog: Catalog, previous: Path | None
+    writer: SnapshotWriter,
+    segments: Sequence[NamedSegment],
+    catalog: Catalog,
+    previous: Path | None,
+    on_failure: Callable[[NamedSegment, UserError], None] | None = None,
 ) -> Mapping[str, int]:
     """Segment name to audience size; writes `segments`, `audiences`, `bitmaps` and `audience_changes` into a snapshot.
 
     `previous` is the snapshot file to compare with: users who joined or left since go into `audience_changes`.
-    A segment that it does not hold has no changes.
+    A segment that it does not hold has no changes. One that cannot be made (its list is gone, its seed too small) is told to
+    `on_failure` and left out; without that the error is raised.
     """
     connection = writer.connection
     for kind, column in _TABLES:
@@ -69,6 +76,7 @@ def write_audiences(
             f"DELETE FROM {kind.name} WHERE list_contains(?, {column})", [[one.name for one in segments]]
         )
     sizes: dict[str, int] = {}
+    segments = list(_preparable(connection, segments, on_failure))
     with (
         writer.run("audiences", f"{len(segments)} segments") as count,
         previous_audiences(connection, previous) as before,
@@ -85,14 +93,32 @@ def write_audiences(
     return sizes
 
 
+def _preparable(
+    connection: duckdb.DuckDBPyConnection,
+    segments: Sequence[NamedSegment],
+    on_failure: Callable[[NamedSegment, UserError], None] | None,
+) -> Iterator[NamedSegment]:
+    for named in segments:
+        try:
+            prepare(connection, named.condition)
+        except UserError as error:
+            if on_failure is None:
+                raise
+            on_failure(named, error)
+            continue
+        yield named
+
+
 def _write_some(
     connection: duckdb.DuckDBPyConnection, segments: Sequence[NamedSegment], before: Before | None
 ) -> tuple[AudienceSize, ...]:
     with find_members(connection, [named.condition for named in segments]) as found:
-        for number, (named, size) in enumerate(zip(segments, found.sizes, strict=True)):
-            connection.execute(f"INSERT INTO audiences SELECT ?, user_id FROM ({found.members(number)})", [named.name])
+        # One statement for all: each would be a transaction of its own, written to the disk twice.
+        parts = [f"SELECT {text_of(named.name)}, {found.members(number)}" for number, named in enumerate(segments)]
+        connection.execute(f"INSERT INTO audiences {' UNION ALL '.join(parts)}")
+        for number, named in enumerate(segments):
             positions = found.positions(number)
-            put_bitmap(connection, named.name, named.condition, size.users, positions)
+            put_bitmap(connection, named.name, named.condition, found.sizes[number].users, positions)
             if before is not None:
                 before.write_changes(named.name, positions)
         return found.sizes

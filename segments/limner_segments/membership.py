@@ -29,8 +29,8 @@ class Membership:
     sizes: tuple[AudienceSize, ...]
 
     def members(self, number: int) -> str:
-        """SQL for the `user_id` of those who match the condition of that number, in order."""
-        return f"SELECT user_id FROM {_TABLE} WHERE m{number}"
+        """The rest of a SELECT behind its first columns: the `user_id` of those who match the condition of that number, in order."""
+        return f"user_id FROM {_TABLE} WHERE m{number}"
 
     def positions(self, number: int) -> Any:
         """A numpy array of the row numbers, from 0 by `user_id`, of those who match."""

@@ -5,7 +5,7 @@ The one place where ingestion, building, training and explaining meet. Imports e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -228,7 +228,9 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
             rated = _rate(project, writer, list(project.scenarios), progress, compared)
             _tell(write_late(writer, workspace, project.catalog, compared), progress)
             with progress.step(f"materialise {len(project.segments)} audiences"):
-                sizes = write_audiences(writer, list(project.segments.values()), project.catalog, previous)
+                sizes = write_audiences(
+                    writer, list(project.segments.values()), project.catalog, previous, not_made(progress)
+                )
             tell_sizes(writer, list(project.segments.values()), previous, progress)
         if previous is not None and moment != default_as_of(workspace, datetime.now(UTC)):
             day = moment.astimezone(workspace.timezone).date()
@@ -283,9 +285,19 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
             using = [
                 segment for segment in project.segments.values() if changed.intersection(segment.condition.fields())
             ]
-            write_audiences(writer, using, project.catalog, previous)
+            write_audiences(writer, using, project.catalog, previous, not_made(progress))
             tell_sizes(writer, using, previous, progress)
         return Trained(experiment, found, writer.id, data.schedule.all, folder)
+
+
+def not_made(progress: Progress) -> Callable[[NamedSegment, UserError], None]:
+    """What tells of a segment whose audience cannot be made, so that the others are made all the same."""
+
+    def tell(named: NamedSegment, error: UserError) -> None:
+        issue = error.issues[0]
+        progress.warn(f"{named.place} the segment {named.name!r} has no audience: {issue.message}; {issue.hint}")
+
+    return tell
 
 
 def _tell(breaches: Sequence[Breach], progress: Progress) -> None:

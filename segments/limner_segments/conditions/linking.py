@@ -1,4 +1,4 @@
-"""Linking: each `in_segment('x')` of a condition gets the condition of x, through any number of segments. Pure."""
+"""Linking: each `in_segment('x')` and `like_segment('x', …)` of a condition gets the condition of x, through others. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from limner_profile.predicates.any_of import AnyOf
 from limner_profile.predicates.base import Predicate
 from limner_profile.predicates.negation import Not
 from limner_segments.conditions.in_segment import InSegment
+from limner_segments.conditions.like_segment import LikeSegment
 
 
 def asked_segments(tree: Predicate) -> list[str]:
     """The names that a condition asks for, in order; those of linked ones are not looked into."""
-    if isinstance(tree, InSegment):
+    if isinstance(tree, InSegment | LikeSegment):
         return [tree.segment]
     return list(dict.fromkeys(name for child in tree.children() for name in asked_segments(child)))
 
 
 def link(tree: Predicate, conditions: Mapping[str, Predicate]) -> Predicate:
     """The condition with those of the segments that it asks for; `conditions` holds them, unlinked, and has no circle."""
-    if isinstance(tree, InSegment):
+    if isinstance(tree, InSegment | LikeSegment):
         known = conditions.get(tree.segment)
         return tree if known is None else tree.model_copy(update={"inner": link(known, conditions)})
     if isinstance(tree, AllOf | AnyOf):
@@ -37,7 +38,7 @@ def full_text(tree: Predicate) -> str:
     inner = [
         f"{node.to_text()}: {node.inner.to_text()}"
         for node in tree.walk()
-        if isinstance(node, InSegment) and node.inner is not None
+        if isinstance(node, InSegment | LikeSegment) and node.inner is not None
     ]
     return "; ".join([tree.to_text(), *dict.fromkeys(inner)])
 
