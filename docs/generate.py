@@ -24,8 +24,10 @@ def pages() -> dict[str, str]:
         "tags.md": tags_page(),
         "conditions.md": conditions_page(),
         "scenarios.md": scenarios_page(),
+        "funnels.md": funnels_page(),
         "settings.md": settings_page(),
         "snapshot.md": snapshot_page(),
+        "exports.md": exports_page(),
         "cli.md": cli_page(),
         "errors.md": errors_page(),
     }
@@ -282,11 +284,57 @@ def scenarios_page() -> str:
     return NOTE + "\n".join(parts) + "\n"
 
 
+def funnels_page() -> str:
+    """Funnels, and what counts in them and in retention."""
+    from limner_segments import funnels, retention
+    from limner_segments.funnel_definition import FirstStage, Funnel, Stage, Stages
+
+    def rules(module: Any) -> str:
+        """What a module says of what counts: its docstring without the first line."""
+        return paragraphs(module.__doc__).partition("\n\n" if "\n\n" in module.__doc__ else "\n")[2]
+
+    parts = [
+        "# Funnels and retention\n",
+        "## `limner segments funnel`\n",
+        rules(funnels),
+        "\nThe steps are events (`--steps 'visit,sign_up,purchase' --within 7d`), or the stages of a funnel in `funnels/*.yaml`, "
+        "as `name: {…}`, that `--funnel` names.\n",
+        field_table(Funnel),
+        "\n### `stages`\n",
+        paragraphs(Stages.__doc__),
+        "",
+        field_table(Stages),
+        "\nA stage:\n",
+        field_table(Stage),
+        f"\n`acquisition` begins the funnel, so it has no window: {', '.join(f'`{name}`' for name in FirstStage.model_fields)} only.\n",
+        "```yaml",
+        "growth:",
+        "  stages:",
+        "    acquisition: {event: visit}",
+        "    activation: {event: read, where: minutes >= 5, window: 7d}",
+        "    retention: {event: visit, window: 30d}",
+        "    revenue: {event: order, window: 30d}",
+        "    referral: {event: share, window: 60d}",
+        "```",
+        "\nBeside each count stand the share of the users of the step before and of the first step, with Wilson's 95 % interval, and "
+        "the median time since the step before. `open` counts those who have not finished and still could.\n",
+        "## `limner segments retention`\n",
+        rules(retention),
+        "\nThe variant is always named: "
+        + "; ".join(f"`{word}`: {meaning.partition(': ')[2]}" for word, meaning in retention.VARIANTS.items())
+        + ". A period is complete when it is over at as_of for whoever started on the cohort's last day; others are marked, and in no "
+        "average. Averages are weighted by the size of the cohorts.\n",
+        "Counts below `settings.min_group` are not shown, nor are those whose difference to one that is shown would tell of so few.\n",
+    ]
+    return NOTE + "\n".join(parts)
+
+
 def settings_page() -> str:
     """limner.yaml."""
     from limner_profile.sources import ColumnMapping, Source
     from limner_profile.workspace import Settings, WorkspaceConfig
     from limner_segments.expectation import Expectation
+    from limner_segments.exports.settings import Cap, Destination, ExportSettings, HoldOut
     from limner_segments.segment import Segment
 
     parts = ["# Settings\n", "## `limner.yaml`\n", field_table(WorkspaceConfig), "\n## A source\n"]
@@ -296,11 +344,66 @@ def settings_page() -> str:
         paragraphs(Settings.__doc__),
         "",
         field_table(Settings),
+        "\n## `exports`\n",
+        paragraphs(ExportSettings.__doc__),
+        "",
+        field_table(ExportSettings),
+        "\n### `cap`\n",
+        paragraphs(Cap.__doc__),
+        "",
+        field_table(Cap),
+        "\n### `holdout`\n",
+        paragraphs(HoldOut.__doc__),
+        "",
+        field_table(HoldOut),
+        "\n### A destination (`destinations`, as `name: {…}`)\n",
+        paragraphs(Destination.__doc__),
+        "",
+        field_table(Destination),
         "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n",
     ]
     parts += [paragraphs(Segment.__doc__), "", field_table(Segment), ""]
     parts += ["Fields of `expect`:", "", field_table(Expectation)]
     return NOTE + "\n".join(parts) + "\n"
+
+
+def exports_page() -> str:
+    """The kinds of export file with examples, the fields of platforms, the manifest."""
+    from limner_segments.exports.fields import GoogleFields, MetaFields
+    from limner_segments.exports.formats import FORMATS
+    from limner_segments.exports.formats.platform import PlatformFile
+    from limner_segments.exports.manifest import Manifest
+
+    parts = [
+        "# Export files\n",
+        "What stands behind them is told in [export files](../exports.md). Kinds are the words of `limner segments export --as`.\n",
+    ]
+    for word, kind in FORMATS:
+        parts += [f"## `{word}`\n", paragraphs(kind.__doc__), ""]
+        if issubclass(kind, PlatformFile):
+            parts += ["| field | columns | |", "| --- | --- | --- |"]
+            for name, rule in kind.RULES.items():
+                columns = ", ".join(f"`{column}`" for column in rule.outputs)
+                parts.append(f"| `{name}` | {columns} | {'SHA-256' if rule.hashed else 'as it is'} |")
+            parts.append("")
+        for example in kind.EXAMPLES:
+            if not isinstance(example.content, str):
+                continue
+            users = "; ".join(
+                f"{user}: {', '.join(map(repr, values))}" for user, values in sorted(example.users.items())
+            )
+            options = {"region": example.options.region, "--safe-cells": example.options.safe_cells or None}
+            chosen = ", ".join(
+                f"{name} {'' if value is True else value}".strip() for name, value in options.items() if value
+            )
+            parts += [
+                f"{', '.join(f'`{column}`' for column in example.columns)} of {users}{f' ({chosen})' if chosen else ''} become\n"
+            ]
+            parts += ["```text", example.content.rstrip(), "```", ""]
+    for name, model in (("google", GoogleFields), ("meta", MetaFields)):
+        parts += [f"## `exports: {name}:` in limner.yaml\n", paragraphs(model.__doc__), "", field_table(model), ""]
+    parts += ["## The manifest\n", paragraphs(Manifest.__doc__), "", field_table(Manifest), ""]
+    return NOTE + "\n".join(parts)
 
 
 def snapshot_page() -> str:

@@ -9,9 +9,13 @@ import sys
 import typer
 
 import limner
+import limner.commands.funnels
+import limner.commands.retention
 from limner.commands import (
     build,
+    comparing,
     demo,
+    exports,
     init,
     insights,
     profile,
@@ -91,9 +95,11 @@ segments.app.command("why")(segment_why.why)
 segments.app.command("history")(segment_history.history)
 segments.app.command("overlap")(segment_overlap.overlap)
 segments.app.command("suggest")(segment_suggest.suggest)
+segments.app.command("compare")(comparing.compare)
 segments.app.command("check")(segment_definitions.check)
 segments.app.command("build")(segment_definitions.build)
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")
+app.add_typer(exports.app, name="export", rich_help_panel="Act")
 app.add_typer(scenarios.app, name="scenarios", rich_help_panel="Act")
 app.add_typer(insights.app, name="insights", rich_help_panel="Act")
 

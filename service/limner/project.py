@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +33,8 @@ from limner_profile.sync_plan import SourcePlan, plan_sync
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
 from limner_segments.audience_tables import write_audiences
+from limner_segments.exports.settings import read_export_settings
+from limner_segments.funnel_definition import NamedFunnel, read_funnels
 from limner_segments.history import build_alerts
 from limner_segments.scoring.dataset import build_dataset
 from limner_segments.scoring.experiment import Experiment, run_experiment
@@ -90,13 +92,14 @@ class Silent:
 
 @dataclass(frozen=True)
 class Project:
-    """A workspace with its store, catalog (scores included), scenarios and segments."""
+    """A workspace with its store, catalog (scores included), scenarios, segments and funnels."""
 
     workspace: Workspace
     store: SnapshotStore
     catalog: Catalog
     scenarios: Mapping[str, NamedScenario]
     segments: Mapping[str, NamedSegment]
+    funnels: Mapping[str, NamedFunnel] = field(default_factory=dict)
 
     def scenario(self, name: str) -> NamedScenario:
         """The scenario called `name`; raises UnknownNameError."""
@@ -141,12 +144,16 @@ def read_project(root: Path) -> tuple[Project | None, list[Issue]]:
     catalog = catalog.with_tags(score_tags(scenarios))
     segments, found = read_segments(workspace, catalog)
     issues += found
+    funnels, found = read_funnels(workspace, schema.event_fields)
+    issues += found
+    _, found = read_export_settings(workspace, catalog.types)
+    issues += found
     try:
         read_exceptions(workspace)
         read_erasures(workspace.root)
     except UserError as error:
         issues += error.issues
-    return Project(workspace, SnapshotStore(workspace.state), catalog, scenarios, segments), issues
+    return Project(workspace, SnapshotStore(workspace.state), catalog, scenarios, segments, funnels), issues
 
 
 def open_project(root: Path | str = ".") -> Project:
@@ -331,8 +338,9 @@ def changed_tags(project: Project) -> list[TagChange]:
 
 
 def misspelt_events(project: Project) -> list[str]:
-    """A line for each tag and outcome that counts an event which no source has; none before the first ingestion."""
-    issues = unknown_events(project.workspace, project.catalog, project.scenarios, project.segments)
+    """A line for each tag, outcome, segment and funnel that counts an event which no source has; none before the first ingestion."""
+    asking = (project.scenarios, project.segments, project.funnels)
+    issues = unknown_events(project.workspace, project.catalog, *asking)
     return [f"{issue.where} {issue.message}; {issue.hint}" for issue in issues]
 
 

@@ -1,20 +1,17 @@
-"""limner segments: show, size, sql, compare and export; each on a name or --where. The other commands have files of their own."""
+"""limner segments: show, size and sql; each on a name or --where. The other verbs have files of their own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from limner.commands.options import (
     Dir,
-    Language,
     SegmentName,
     SnapshotId,
     Style,
     WhereText,
-    language_of,
     note_stale,
     opened,
     segment_of,
@@ -99,86 +96,3 @@ def segment_sql(name: SegmentName = None, directory: Dir = Path("."), where: Whe
         with project.store.open() as snapshot:
             scope = prepare(snapshot.connection, condition)
     typer.echo(audience_query(condition, scope).sql(dialect="duckdb", pretty=True))
-
-
-@app.command("compare")
-def compare(
-    name: SegmentName = None,
-    directory: Dir = Path("."),
-    where: WhereText = None,
-    snapshot: SnapshotId = None,
-    top: Annotated[int, typer.Option("--top", help="How many traits to show.", min=1)] = 20,
-    language: Language = None,
-    style: Style = "table",
-) -> None:
-    """Compare an audience with everyone: TGI of each trait with its 95 % interval, tested against the rest."""
-    from limner.output import print_rows
-    from limner_segments.comparison import compare_audience
-
-    chosen = style_of(style)
-    project = opened(directory)
-    named = segment_of(project, name, where)
-    with project.store.open(snapshot) as current:
-        note_stale(project, current, named)
-        traits = compare_audience(
-            current,
-            named.condition,
-            project.catalog,
-            language_of(project, language),
-            project.workspace.settings.min_group,
-        )
-    names = [
-        "tag",
-        "title",
-        "trait",
-        "audience_share",
-        "base_share",
-        "tgi",
-        "tgi_low",
-        "tgi_high",
-        "ceiling",
-        "q_value",
-        "tautological",
-        "suppressed",
-    ]
-    rows = [{key: getattr(trait, key) for key in names} for trait in traits[:top]]
-    if chosen.value == "table":
-        rows = [
-            {
-                **row,
-                **{
-                    key: None if row[key] is None else round(row[key], 3 if "share" in key else 1)
-                    for key in names
-                    if isinstance(row[key], float) and key != "q_value"
-                },
-            }
-            for row in rows
-        ]
-        names = [key for key in names if key not in ("tag", "suppressed")]
-    print_rows(rows, chosen, names)
-
-
-@app.command("export")
-def export(
-    name: SegmentName = None,
-    directory: Dir = Path("."),
-    where: WhereText = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The file to write; exports/<segment>.csv by default.")
-    ] = None,
-    columns: Annotated[str, typer.Option("--columns", help="Tags to export beside user_id, with commas.")] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
-    style: Style = "table",
-) -> None:
-    """Write an audience as CSV, with a manifest that proves the file."""
-    from limner.exporting import export_segment
-    from limner.output import print_object
-
-    chosen = style_of(style)
-    project = opened(directory)
-    named = segment_of(project, name, where)
-    with project.store.open() as current:
-        note_stale(project, current, named)
-    chosen_columns = [column.strip() for column in columns.split(",") if column.strip()]
-    path, manifest = export_segment(project, named, out, chosen_columns, overwrite=overwrite)
-    print_object({"path": str(path), **manifest.model_dump()}, chosen)
