@@ -24,6 +24,7 @@ def pages() -> dict[str, str]:
         "tags.md": tags_page(),
         "conditions.md": conditions_page(),
         "scenarios.md": scenarios_page(),
+        "funnels.md": funnels_page(),
         "settings.md": settings_page(),
         "snapshot.md": snapshot_page(),
         "exports.md": exports_page(),
@@ -283,10 +284,56 @@ def scenarios_page() -> str:
     return NOTE + "\n".join(parts) + "\n"
 
 
+def funnels_page() -> str:
+    """Funnels, and what counts in them and in retention."""
+    from limner_segments import funnels, retention
+    from limner_segments.funnel_definition import FirstStage, Funnel, Stage, Stages
+
+    def rules(module: Any) -> str:
+        """What a module says of what counts: its docstring without the first line."""
+        return paragraphs(module.__doc__).partition("\n\n" if "\n\n" in module.__doc__ else "\n")[2]
+
+    parts = [
+        "# Funnels and retention\n",
+        "## `limner segments funnel`\n",
+        rules(funnels),
+        "\nThe steps are events (`--steps 'visit,sign_up,purchase' --within 7d`), or the stages of a funnel in `funnels/*.yaml`, "
+        "as `name: {…}`, that `--funnel` names.\n",
+        field_table(Funnel),
+        "\n### `stages`\n",
+        paragraphs(Stages.__doc__),
+        "",
+        field_table(Stages),
+        "\nA stage:\n",
+        field_table(Stage),
+        f"\n`acquisition` begins the funnel, so it has no window: {', '.join(f'`{name}`' for name in FirstStage.model_fields)} only.\n",
+        "```yaml",
+        "growth:",
+        "  stages:",
+        "    acquisition: {event: visit}",
+        "    activation: {event: read, where: minutes >= 5, window: 7d}",
+        "    retention: {event: visit, window: 30d}",
+        "    revenue: {event: order, window: 30d}",
+        "    referral: {event: share, window: 60d}",
+        "```",
+        "\nBeside each count stand the share of the users of the step before and of the first step, with Wilson's 95 % interval, and "
+        "the median time since the step before. `open` counts those who have not finished and still could.\n",
+        "## `limner segments retention`\n",
+        rules(retention),
+        "\nThe variant is always named: "
+        + "; ".join(f"`{word}`: {meaning.partition(': ')[2]}" for word, meaning in retention.VARIANTS.items())
+        + ". A period is complete when it is over at as_of for whoever started on the cohort's last day; others are marked, and in no "
+        "average. Averages are weighted by the size of the cohorts.\n",
+        "Counts below `settings.min_group` are not shown, nor are those whose difference to one that is shown would tell of so few.\n",
+    ]
+    return NOTE + "\n".join(parts)
+
+
 def settings_page() -> str:
     """limner.yaml."""
     from limner_profile.sources import ColumnMapping, Source
     from limner_profile.workspace import Settings, WorkspaceConfig
+    from limner_segments.expectation import Expectation
     from limner_segments.exports.settings import Cap, Destination, ExportSettings, HoldOut
     from limner_segments.segment import Segment
 
@@ -315,7 +362,8 @@ def settings_page() -> str:
         field_table(Destination),
         "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n",
     ]
-    parts += [paragraphs(Segment.__doc__), "", field_table(Segment)]
+    parts += [paragraphs(Segment.__doc__), "", field_table(Segment), ""]
+    parts += ["Fields of `expect`:", "", field_table(Expectation)]
     return NOTE + "\n".join(parts) + "\n"
 
 

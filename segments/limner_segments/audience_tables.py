@@ -5,17 +5,18 @@ Imports floor 1, membership, bitmaps and audience_changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from limner_profile.catalog import Catalog
+from limner_profile.errors import UserError
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sql_text import text_of
-from limner_segments.audience import AudienceSize
+from limner_segments.audience import AudienceSize, prepare
 from limner_segments.audience_changes import CHANGES_TABLE, Before, previous_audiences
 from limner_segments.bitmaps import BITMAPS_TABLE, put_bitmap
 from limner_segments.membership import AT_ONCE, find_members
@@ -56,12 +57,17 @@ _TABLES = (
 
 
 def write_audiences(
-    writer: SnapshotWriter, segments: Sequence[NamedSegment], catalog: Catalog, previous: Path | None
+    writer: SnapshotWriter,
+    segments: Sequence[NamedSegment],
+    catalog: Catalog,
+    previous: Path | None,
+    on_failure: Callable[[NamedSegment, UserError], None] | None = None,
 ) -> Mapping[str, int]:
     """Segment name to audience size; writes `segments`, `audiences`, `bitmaps` and `audience_changes` into a snapshot.
 
     `previous` is the snapshot file to compare with: users who joined or left since go into `audience_changes`.
-    A segment that it does not hold has no changes.
+    A segment that it does not hold has no changes. One that cannot be made (its list is gone, its seed too small) is told to
+    `on_failure` and left out; without that the error is raised.
     """
     connection = writer.connection
     for kind, column in _TABLES:
@@ -70,6 +76,7 @@ def write_audiences(
             f"DELETE FROM {kind.name} WHERE list_contains(?, {column})", [[one.name for one in segments]]
         )
     sizes: dict[str, int] = {}
+    segments = list(_preparable(connection, segments, on_failure))
     with (
         writer.run("audiences", f"{len(segments)} segments") as count,
         previous_audiences(connection, previous) as before,
@@ -84,6 +91,22 @@ def write_audiences(
             sizes |= {row["name"]: row["size"] for row in rows}
         count.rows = sum(sizes.values())
     return sizes
+
+
+def _preparable(
+    connection: duckdb.DuckDBPyConnection,
+    segments: Sequence[NamedSegment],
+    on_failure: Callable[[NamedSegment, UserError], None] | None,
+) -> Iterator[NamedSegment]:
+    for named in segments:
+        try:
+            prepare(connection, named.condition)
+        except UserError as error:
+            if on_failure is None:
+                raise
+            on_failure(named, error)
+            continue
+        yield named
 
 
 def _write_some(

@@ -97,6 +97,22 @@ def read_bitmaps(snapshot: Snapshot, conditions: Mapping[str, Predicate]) -> dic
     return found
 
 
+def read_sizes(snapshot: Snapshot, conditions: Mapping[str, Predicate]) -> dict[str, int]:
+    """Segment to the size that the snapshot holds, for those whose condition is that of the build; the others are left out."""
+    if not snapshot.columns(BITMAPS_TABLE.name):
+        return {}
+    rows = snapshot.rows(
+        "SELECT s.name, s.size, b.condition FROM segments AS s JOIN bitmaps AS b ON b.segment = s.name "
+        "WHERE b.users = (SELECT count(*) FROM profiles)"
+    )
+    stored = {row["name"]: (row["size"], row["condition"]) for row in rows}
+    return {
+        name: stored[name][0]
+        for name, condition in conditions.items()
+        if name in stored and stored[name][1] == full_text(condition) and not _reads_files(condition)
+    }
+
+
 def make_bitmap(snapshot: Snapshot, condition: Predicate) -> BitMap:
     """The positions of the users who match now; raises RefusedError for a tag that the snapshot lacks."""
     from limner_segments.audience import condition_sql, prepare, require_tags

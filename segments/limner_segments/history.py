@@ -183,13 +183,16 @@ def _meaning(stored: _Stored) -> str:
 def _moves(before: Snapshot, after: Snapshot, name: str, old: _Stored, same: bool, explain: bool) -> Moves:
     joined, left, new, gone = _moved(before, after, name)
     fields = old.condition.fields() if old.condition is not None else frozenset[str]()
-    told = same or not (joined or left)  # where nobody moved, nothing moved them
+    # Without an edit, or without anybody who moved, there is nothing to part.
+    known = same or not (joined or left)
     moves = Moves(
-        len(joined), len(left), len(joined) if told else None, len(left) if told else None, 0 if told else None,
-        0 if told else None, len(new), len(gone), (), _redefined(before, after, fields),
+        len(joined), len(left), len(joined) if known else None, len(left) if known else None, 0 if known else None, 0 if known else None,
+        len(new), len(gone), (), _redefined(before, after, fields),
     )  # fmt: skip
-    if not explain or not (joined or left):
-        return moves if explain or same else replace(moves, note="not asked for")
+    if not (joined or left):
+        return moves
+    if not explain:
+        return moves if same else replace(moves, note="not asked for")
     if old.condition is None:
         return replace(moves, note="the definition of before can no longer be read")
     movers = sorted(joined | left)
@@ -201,15 +204,14 @@ def _moves(before: Snapshot, after: Snapshot, name: str, old: _Stored, same: boo
         return replace(moves, note=f"which condition moved them cannot be told: {cause}")
     if not same:
         in_by_old = {user for user, truths in now.items() if holds(old.condition, truths)}
-        by_users = joined & in_by_old, left - in_by_old
         moves = replace(
             moves,
-            joined_by_users=len(by_users[0]),
-            left_by_users=len(by_users[1]),
+            joined_by_users=len(joined & in_by_old),
+            left_by_users=len(left - in_by_old),
             joined_by_definition=len(joined - in_by_old),
             left_by_definition=len(left & in_by_old),
         )
-        joined, left = by_users
+        joined, left = joined & in_by_old, left - in_by_old
     return replace(moves, movers=tuple(find_movers(leaves_of(old.condition), joined, left, was, now)))
 
 

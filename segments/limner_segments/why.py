@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from sqlglot import exp
 
 from limner_profile.lookup import find_user, read_profile
 from limner_profile.predicates.base import OnField, Predicate
@@ -21,6 +23,8 @@ from limner_profile.predicates.known import Known
 from limner_profile.predicates.one_of import OneOf
 from limner_profile.snapshots import Snapshot
 from limner_profile.sql_text import quoted
+from limner_segments.conditions.behaviour import Measured
+from limner_segments.conditions.scope import scope_of
 from limner_segments.flips import Fact, Flips, World, smallest_flips
 from limner_segments.leaves import Leaf, holds, leaves_of, truths_of
 
@@ -34,13 +38,17 @@ _COUNTING = frozenset({"count", "distinct", "active_days", "recency"})
 
 @dataclass(frozen=True)
 class Test:
-    """A leaf and the user: the values of its tags (None is unknown), whether it holds, and whether that is what it should."""
+    """A leaf and the user: the values of its tags (None is unknown), and whether it holds.
+
+    `measured` is the number that a test on behaviour compares, such as how often; None for other tests, and where there is none.
+    """
 
     __test__ = False
 
     leaf: Leaf
     values: Mapping[str, Any]
     met: bool
+    measured: float | int | None = None
 
     @property
     def unknown(self) -> bool:
@@ -79,7 +87,19 @@ def explain_membership(snapshot: Snapshot, condition: Predicate, user: str) -> W
     if snapshot.columns("tags"):
         kinds = {row["name"]: row["kind"] for row in snapshot.rows("SELECT name, kind FROM tags")}
     counting = [name for name in fields if kinds.get(name) in _COUNTING]
-    return explain(condition, truths[user_id], values, {name: columns[name] for name in fields}, user_id, counting)
+    found = explain(condition, truths[user_id], values, {name: columns[name] for name in fields}, user_id, counting)
+    tests = tuple(replace(test, measured=_measured(snapshot, test.leaf.condition, user_id)) for test in found.tests)
+    return replace(found, tests=tests)
+
+
+def _measured(snapshot: Snapshot, test: Predicate, user_id: str) -> float | int | None:
+    """The number that a test on behaviour compares, for one user."""
+    if not isinstance(test, Measured):
+        return None
+    scope = scope_of(snapshot.connection)
+    query = exp.select(test.measure(scope)).from_("events").where(test.rows(scope)).where("user_id = ?")
+    value = snapshot.value(query.sql(dialect="duckdb"), [user_id])
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def explain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -9,23 +10,51 @@ from typing import Any
 from limner_profile.catalog import Catalog
 from limner_profile.predicates.base import OnField
 from limner_profile.predicates.words import FieldWords, Language, value_title
+from limner_segments.conditions.behaviour import Measured
 from limner_segments.flips import Fact, Way, World, nearest
 from limner_segments.segment import sentence_of
-from limner_segments.why import OTHER, Why
+from limner_segments.why import OTHER, Test, Why
 
 
 def change_words(why: Why, fact: Fact, asked: Mapping[int, bool], language: Language, catalog: Catalog) -> str:
     """What must change about one fact, such as `visits: 3 more (5 instead of 2)`."""
     world = nearest(fact, asked)
     if fact.key not in why.values:
-        leaf = why.tests[fact.leaves[0]].leaf
-        sentence = sentence_of(leaf.condition, language, catalog)
+        test = why.tests[fact.leaves[0]]
+        leaf, sentence = test.leaf, sentence_of(test.leaf.condition, language, catalog)
+        target = _target(test, world.truths[leaf.number])
+        if target is not None and test.measured is not None:
+            gap, now = _number(abs(target - test.measured)), _number(test.measured)
+            more = target > test.measured
+            if language == "en":
+                return f"{sentence}: {gap} {'more' if more else 'fewer'} ({_number(target)} instead of {now})"
+            return f"{sentence}：再{'多' if more else '少'} {gap}（由 {now} 到 {_number(target)}）"
         if language == "en":
             return f"{'begin' if world.truths[leaf.number] else 'cease'} to fulfil: {sentence}"
         return f"{'开始' if world.truths[leaf.number] else '不再'}满足：{sentence}"
     named = catalog.words(fact.key, language)
     colon = ": " if language == "en" else "："
     return f"{named.title}{colon}{_value_words(why, fact, world, named, language)}"
+
+
+def _target(test: Test, met: bool) -> float | int | None:
+    """The nearest number by which a test on behaviour holds or does not, None where it is not one of whole numbers."""
+    rule, now = test.leaf.condition, test.measured
+    if not isinstance(rule, Measured) or not isinstance(now, int):
+        return None
+    low = None if rule.at_least is None else math.ceil(rule.at_least)
+    high = None if rule.at_most is None else math.floor(rule.at_most)
+    if met:
+        if low is not None and now < low:
+            return low
+        # Without an event there is no number, and so no most that it keeps.
+        return high if high is not None and now > high else max(now, 1)
+    outside = [
+        end
+        for end in (None if low is None else low - 1, None if high is None else high + 1)
+        if end is not None and end >= 0
+    ]
+    return min(outside, key=lambda end: abs(end - now), default=None)
 
 
 def _value_words(why: Why, fact: Fact, world: World, named: FieldWords, language: Language) -> str:

@@ -13,6 +13,7 @@ from limner_profile.workspace import Workspace
 from limner_segments.audience import prepare
 from limner_segments.conditions.base import user_sets
 from limner_segments.conditions.windowed import Windowed
+from limner_segments.funnel_definition import NamedFunnel
 from limner_segments.scoring.scenario import NamedScenario
 from limner_segments.segment import NamedSegment
 
@@ -31,6 +32,7 @@ def unknown_events(
     catalog: Catalog,
     scenarios: Mapping[str, NamedScenario],
     segments: Mapping[str, NamedSegment],
+    funnels: Mapping[str, NamedFunnel],
 ) -> list[Issue]:
     """A warning for each name that the last ingestion found no event of, at its place; none before the first ingestion.
 
@@ -42,7 +44,12 @@ def unknown_events(
         return []
     documents = {
         (folder, entry.name): entry.document
-        for folder, thing in (("tags", "tag"), ("scenarios", "scenario"), ("segments", "segment"))
+        for folder, thing in (
+            ("tags", "tag"),
+            ("scenarios", "scenario"),
+            ("segments", "segment"),
+            ("funnels", "funnel"),
+        )
         for entry in workspace.entries(folder, thing)[0]
     }
     asked = [("tags", "tag", name, tag.asked_events()) for name, tag in catalog.computed.items()]
@@ -51,6 +58,7 @@ def unknown_events(
         ("segments", "segment", name, [(("where",), event) for event in events_of(named.segment.where)])
         for name, named in segments.items()
     ]
+    asked += [("funnels", "funnel", name, one.funnel.asked_events()) for name, one in funnels.items()]
     listed = f"known: {', '.join(sorted(known)[:8])}"
     return [
         Issue(

@@ -69,7 +69,9 @@ def find_outside(workspace: Workspace, plan: ErasurePlan) -> Outside:
     root = workspace.root
     exports = [path for path in sorted(root.glob("exports/**/*")) if path.is_file() and manifest_path(path).exists()]
     holding = tuple(path.relative_to(root).as_posix() for path in exports if _exported(path, plan.wanted))
-    texts = sorted(path for folder in ("", "tags/", "segments/", "scenarios/") for path in root.glob(f"{folder}*.y*ml"))
+    texts = sorted(
+        path for folder in ("", "tags/", "segments/", "scenarios/", "funnels/") for path in root.glob(f"{folder}*.y*ml")
+    )
     naming = tuple(
         path.relative_to(root).as_posix() for path in texts if path.name != EXCEPTIONS and _names(path, plan.wanted)
     )

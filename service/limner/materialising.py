@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limner.project import Project, stale_tags
+from limner.project import Progress, Project, Silent, stale_tags, tell_sizes
 from limner_profile.errors import Issue, RefusedError, unknown_name
 from limner_segments.audience_tables import forget_audiences, write_audiences
 
@@ -19,7 +19,7 @@ class Materialised:
     sizes: dict[str, int]
 
 
-def materialise(project: Project, names: Sequence[str] = ()) -> Materialised:
+def materialise(project: Project, names: Sequence[str] = (), progress: Progress | None = None) -> Materialised:
     """The audiences of the named segments (all by default) in a snapshot derived from the current one, which it replaces as current.
 
     With all, those of segments that are no longer defined go. Raises UnknownNameError, RefusedError `stale-snapshot` where a
@@ -50,4 +50,5 @@ def materialise(project: Project, names: Sequence[str] = ()) -> Materialised:
             if not names:
                 forget_audiences(writer.connection, keep=list(project.segments))
             sizes = write_audiences(writer, chosen, project.catalog, previous)
+            tell_sizes(writer, chosen, previous, progress or Silent())
         return Materialised(writer.id, dict(sizes))

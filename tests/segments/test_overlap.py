@@ -27,14 +27,14 @@ TEXTS = {
 }
 
 
-def published(folder: Path, users: int = 60) -> Snapshot:
+def published(folder: Path, users: int = 60, order: str = "hash(i)") -> Snapshot:
     store = SnapshotStore(folder)
     with store.create(datetime(2025, 3, 1, tzinfo=UTC), ZoneInfo("UTC"), 10) as writer:
         writer.connection.execute("CREATE TABLE profiles (user_id VARCHAR, age DOUBLE, city VARCHAR)")
-        # Not in the order of the ids.
         writer.connection.execute(
             "INSERT INTO profiles SELECT 'user-' || lpad(CAST(i AS VARCHAR), 5, '0'), CASE WHEN i % 7 > 0 THEN i END, "
-            "CASE WHEN i % 3 = 0 THEN 'Oslo' WHEN i % 3 = 1 THEN 'Bern' END FROM range(?) AS r(i) ORDER BY hash(i)",
+            "CASE WHEN i % 3 = 0 THEN 'Oslo' WHEN i % 3 = 1 THEN 'Bern' END FROM range(?) AS r(i) "
+            f"ORDER BY {order}",
             [users],
         )
         segments = [named(text, name) for name, text in TEXTS.items()]
@@ -52,10 +52,11 @@ def members(snapshot: Snapshot, bitmaps: dict[str, BitMap]) -> dict[str, set[str
     return {name: {users[position] for position in bitmap} for name, bitmap in bitmaps.items()}
 
 
-def test_stored_bitmaps_are_the_audiences(tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", ["i", "i DESC", "hash(i)"])
+def test_stored_bitmaps_are_the_audiences(tmp_path: Path, order: str) -> None:
     wanted = {name: named(text, name).condition for name, text in TEXTS.items()}
-    with published(tmp_path) as snapshot:
-        assert snapshot.value("SELECT count(*) FROM bitmaps") == 4
+    with published(tmp_path, 60, order) as snapshot:
+        assert snapshot.value("SELECT count(*) FROM bitmaps") == len(TEXTS)
         found = members(snapshot, read_bitmaps(snapshot, wanted))
         assert found == audiences(snapshot)
         sizes = {row["name"]: row["size"] for row in snapshot.rows("SELECT name, size FROM segments")}

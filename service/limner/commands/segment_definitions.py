@@ -45,9 +45,10 @@ def build(
     """Materialise audiences over the tags of the current snapshot: after editing segments, without a new build."""
     from limner.materialising import materialise
     from limner.output import print_rows
+    from limner.progress import TerminalProgress
 
     chosen = style_of(style)
-    done = materialise(opened(directory), names or [])
+    done = materialise(opened(directory), names or [], TerminalProgress())
     print_rows(
         [{"name": name, "size": size, "snapshot": done.snapshot} for name, size in done.sizes.items()],
         chosen,

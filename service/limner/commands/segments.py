@@ -1,20 +1,17 @@
-"""limner segments: list, show, size, sql and compare; each on a name or --where. Other verbs have files of their own."""
+"""limner segments: show, size and sql; each on a name or --where. The other verbs have files of their own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from limner.commands.options import (
     Dir,
-    Language,
     SegmentName,
     SnapshotId,
     Style,
     WhereText,
-    language_of,
     note_stale,
     opened,
     segment_of,
@@ -22,25 +19,6 @@ from limner.commands.options import (
 )
 
 app = typer.Typer(help="Audiences: define, size, compare, export.", no_args_is_help=True)
-
-
-@app.command("list")
-def list_segments(directory: Dir = Path("."), style: Style = "table") -> None:
-    """List the segments with their size in the current snapshot."""
-    from limner.output import print_rows
-    from limner_segments.audience import measure_audience
-
-    chosen = style_of(style)
-    project = opened(directory)
-    rows = []
-    with project.store.open() as snapshot:
-        for name, named in project.segments.items():
-            note_stale(project, snapshot, named)
-            measured = measure_audience(snapshot, named.condition)
-            row = {"name": name, "title": named.title("en"), "size": measured.size, "share": round(measured.share, 4)}
-            rows.append({**row, "condition": named.segment.where.to_text(), "where": named.place})
-    columns = ["name", "title", "size", "share", "condition", "where"]
-    print_rows(rows, chosen, columns[:-1] if chosen.value == "table" else columns)
 
 
 @app.command("show")
@@ -76,9 +54,10 @@ def size(
     snapshot: SnapshotId = None,
     style: Style = "table",
 ) -> None:
-    """Count an audience exactly, before or after saving it."""
-    from limner.output import print_object
+    """Count an audience exactly, before or after saving it, with the count after each rule and the share of unknowns."""
+    from limner.output import Format, console, print_object, print_rows
     from limner_segments.audience import measure_audience
+    from limner_segments.funnel import measure_funnel
 
     chosen = style_of(style)
     project = opened(directory)
@@ -86,11 +65,24 @@ def size(
     with project.store.open(snapshot) as current:
         note_stale(project, current, named)
         measured = measure_audience(current, named.condition)
+        steps = [
+            {
+                "step": step.step, "rule": step.rule, "condition": step.condition.to_text(), "alone": step.alone, "count": step.count,
+                "change": step.change, "unknown": step.unknown, "unknown_share": step.unknown_share, "unknown_lost": step.unknown_lost,
+            }
+            for step in measure_funnel(current, named.condition)
+        ]  # fmt: skip
         content = {
             "size": measured.size, "users": measured.users, "share": measured.share,
             "unknown": measured.unknown, "unknown_share": measured.unknown_share, "snapshot": current.id, "as_of": current.as_of_text,
         }  # fmt: skip
+    if chosen is Format.json:
+        print_object({**content, "steps": steps}, chosen)
+        return
     print_object(content, chosen)
+    if chosen is Format.table:
+        console().print()
+        print_rows(steps, chosen)
 
 
 @app.command("sql")
@@ -105,60 +97,3 @@ def segment_sql(name: SegmentName = None, directory: Dir = Path("."), where: Whe
         with project.store.open() as snapshot:
             scope = prepare(snapshot.connection, condition)
     typer.echo(audience_query(condition, scope).sql(dialect="duckdb", pretty=True))
-
-
-@app.command("compare")
-def compare(
-    name: SegmentName = None,
-    directory: Dir = Path("."),
-    where: WhereText = None,
-    snapshot: SnapshotId = None,
-    top: Annotated[int, typer.Option("--top", help="How many traits to show.", min=1)] = 20,
-    language: Language = None,
-    style: Style = "table",
-) -> None:
-    """Compare an audience with everyone: TGI of each trait with its 95 % interval, tested against the rest."""
-    from limner.output import print_rows
-    from limner_segments.comparison import compare_audience
-
-    chosen = style_of(style)
-    project = opened(directory)
-    named = segment_of(project, name, where)
-    with project.store.open(snapshot) as current:
-        note_stale(project, current, named)
-        traits = compare_audience(
-            current,
-            named.condition,
-            project.catalog,
-            language_of(project, language),
-            project.workspace.settings.min_group,
-        )
-    names = [
-        "tag",
-        "title",
-        "trait",
-        "audience_share",
-        "base_share",
-        "tgi",
-        "tgi_low",
-        "tgi_high",
-        "ceiling",
-        "q_value",
-        "tautological",
-        "suppressed",
-    ]
-    rows = [{key: getattr(trait, key) for key in names} for trait in traits[:top]]
-    if chosen.value == "table":
-        rows = [
-            {
-                **row,
-                **{
-                    key: None if row[key] is None else round(row[key], 3 if "share" in key else 1)
-                    for key in names
-                    if isinstance(row[key], float) and key != "q_value"
-                },
-            }
-            for row in rows
-        ]
-        names = [key for key in names if key not in ("tag", "suppressed")]
-    print_rows(rows, chosen, names)
