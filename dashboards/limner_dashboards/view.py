@@ -7,19 +7,18 @@ on the next page. What was computed from a snapshot is kept under its path: a pu
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 from limner_profile.catalog import Catalog
-from limner_profile.errors import UnknownNameError, UserError
+from limner_profile.errors import Issue, UnknownNameError, UserError
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot, SnapshotStore
 from limner_profile.workspace import Workspace
-from limner_segments.audience import AudienceSize, measure_audience
-from limner_segments.conditions.linking import full_text
+from limner_segments.audience import AudienceSize, condition_sql, measure_audience, prepare
 from limner_segments.scoring.scenario import NamedScenario
 from limner_segments.segment import NamedSegment
 
@@ -80,9 +79,21 @@ class Visit:
         """What `compute` gives for this snapshot and these definitions, computed once; `key` names the question with all its arguments."""
         return self.reader.memo((self.opened.path, self.generation, key), compute)
 
+    def obstacles(self, condition: Predicate) -> Sequence[Issue]:
+        """Why a condition cannot be counted on the snapshot: what its calls read has gone. Empty where it can."""
+        try:
+            prepare(self.opened.connection, condition)
+        except UserError as error:
+            return error.issues
+        return ()
+
     def size(self, condition: Predicate) -> AudienceSize:
         """The exact size of the audience of a condition in this snapshot."""
-        return self.memo(("size", full_text(condition)), lambda: measure_audience(self.opened, condition))
+        return self.memo(("size", self.meaning(condition)), lambda: measure_audience(self.opened, condition))
+
+    def meaning(self, condition: Predicate) -> str:
+        """What a condition comes to in this snapshot, as SQL: it names the state of the files that the condition reads, too."""
+        return condition_sql(condition, prepare(self.opened.connection, condition)).sql(dialect="duckdb")
 
     def has_rows(self, table: str) -> bool:
         """Whether the snapshot has the table, and a row in it."""

@@ -178,7 +178,9 @@ def _list(visit: Visit) -> Any:
         condition = named.condition
         # What the build counted is not counted again: a workspace may have hundreds of segments.
         known = built.get((name, named.definition_hash))
-        measured = None if known or visit.missing_tags(condition) else visit.size(condition)
+        measured = (
+            None if known or visit.missing_tags(condition) or visit.obstacles(condition) else visit.size(condition)
+        )
         size = known["size"] if known else measured.size if measured else None
         share = known["share"] if known else measured.share if measured else None
         rows.append(

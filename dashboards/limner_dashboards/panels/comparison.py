@@ -24,7 +24,6 @@ from limner_dashboards.view import Visit
 from limner_dashboards.words import say
 from limner_profile.predicates.base import Predicate
 from limner_segments.comparison import Comparison, MeanTrait, Trait, compare_audience
-from limner_segments.conditions.linking import full_text
 
 _Q_FORMAT = {
     "function": "params.value == null ? '–' : params.value < 0.0001 ? '< 0.0001' : d3.format('.2g')(params.value)"
@@ -39,7 +38,7 @@ def comparison(visit: Visit, condition: Predicate) -> Any:
     language, catalog = visit.language, visit.view.catalog
     columns = visit.memo("profile columns", lambda: visit.opened.columns("profiles"))
     tags = tuple(name for name in catalog.tags if name in columns)
-    key = ("comparison", full_text(condition), language, visit.min_group, tags)
+    key = ("comparison", visit.meaning(condition), language, visit.min_group, tags)
     found: Comparison = visit.memo(
         key, lambda: compare_audience(visit.opened, condition, catalog, language, visit.min_group, tags)
     )

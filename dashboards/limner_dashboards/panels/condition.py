@@ -30,6 +30,9 @@ def measure_text(visit: Visit, text: str) -> tuple[Any, Any]:
     missing = visit.missing_tags(condition)
     if missing:
         return say("tag_not_built", language, tags=", ".join(missing), snapshot=visit.opened.id), None
+    obstacles = visit.obstacles(condition)
+    if obstacles:
+        return issue_lines(obstacles, language), None
     size = visit.size(condition)
     unknown = (
         say("unknown_note", language, share=percent(size.unknown_share))

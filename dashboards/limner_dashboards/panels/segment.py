@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from limner_dashboards.elements import (
     empty_state,
+    issue_lines,
     key_number,
     key_numbers,
     link,
@@ -57,6 +58,9 @@ def draw_segment(visit: Visit, named: NamedSegment) -> Any:
     if missing:
         note = empty_state(say("tag_not_built", language, tags=", ".join(missing), snapshot=visit.opened.id))
         return html.Div([head, panel("", note), words], className="stack")
+    obstacles = visit.obstacles(condition)
+    if obstacles:
+        return html.Div([head, panel("", issue_lines(obstacles, language)), words], className="stack")
     numbers, notes = _segment_numbers(visit, named)
     return html.Div([head, *notes, numbers, words, comparison(visit, condition)], className="stack")
 
