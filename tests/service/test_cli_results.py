@@ -22,11 +22,11 @@ KEYS: dict[tuple[str, ...], str] = {
         "tag type users unknown coverage distinct_values mean min quartile_1 median quartile_3 max earliest latest top_values psi "
         "compared_with breach age_hours drift"
     ),
-    ("segments", "list"): "name title size share condition where",
+    ("segments", "list"): "name title owner purpose size share change redefined alert condition where",
     ("segments", "show", "quiet_payers"): (
         "name title purpose condition sentence_en sentence_zh sql size share unknown_share origin"
     ),
-    ("segments", "size", "quiet_payers"): "size users share unknown unknown_share snapshot as_of",
+    ("segments", "size", "quiet_payers"): "size users share unknown unknown_share snapshot as_of steps",
     ("segments", "compare", "quiet_payers"): (
         "tag title trait audience_share base_share tgi tgi_low tgi_high ceiling q_value tautological suppressed effect_size measure "
         "condition fixed_by audience_mean base_mean mean_difference mean_low mean_high"
