@@ -7,6 +7,7 @@ Tags of tags follow in stages.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -21,6 +22,9 @@ from limner_profile.tags.expressions import instant
 from limner_profile.tags.query import relation_columns
 from limner_profile.tags.scope import OVERALL, PLACED, Scope
 from limner_profile.workspace import Schema
+
+# The relations that hold the tags of a stage: what comes later reads them and none that stands before them.
+STAGE_NAME = re.compile(r"stage\d+")
 
 
 def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInfo, schema: Schema) -> exp.Select:
