@@ -115,6 +115,9 @@ def _from_sources(scope: Scope, tags: Mapping[str, Tag]) -> tuple[dict[str, exp.
         relations[f"pairs{index}"] = tally.pairs(known.copy())
         relations[f"top{index}"] = tally.chosen(f"pairs{index}")
         query = query.join(f"top{index}", on=_same_user(f"top{index}"), join_type="left", copy=False)
+    for index, days in enumerate(scope.days.values()):
+        relations[f"days{index}"] = days.query(known.copy())
+        query = query.join(f"days{index}", on=_same_user(f"days{index}"), join_type="left", copy=False)
     for index, written in enumerate(scope.queries.values()):
         relations[f"query{index}"] = _as_known(written, scope)
         query = query.join(f"query{index}", on=_same_user(f"query{index}"), join_type="left", copy=False)
