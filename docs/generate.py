@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType, UnionType
@@ -24,8 +24,10 @@ def pages() -> dict[str, str]:
         "tags.md": tags_page(),
         "conditions.md": conditions_page(),
         "scenarios.md": scenarios_page(),
+        "funnels.md": funnels_page(),
         "settings.md": settings_page(),
         "snapshot.md": snapshot_page(),
+        "exports.md": exports_page(),
         "cli.md": cli_page(),
         "errors.md": errors_page(),
     }
@@ -161,16 +163,20 @@ def conditions_page() -> str:
     from sqlglot import exp
 
     from limner_profile.predicates import PREDICATES, FieldWords, parse
+    from limner_segments.conditions import CALLS
 
     parts = [
         "# Conditions\n",
         "The same language says which users belong to a segment (fields are tags) and which events count for a tag (fields are "
-        "columns of events). Brackets, `and`, `or` and `not` combine; `and` binds tighter than `or`.\n",
+        "columns of events). Brackets, `and`, `or` and `not` combine; `and` binds tighter than `or`. What a whole user did, belongs "
+        "to or ranks at is written as a [call](#calls); those are for segments only.\n",
         "A comparison holds only for a known value: `city != 'x'` leaves out users without a city unless it ends in "
         "`include_unknown`. `not (…)` is always the exact complement, unknowns included.\n",
     ]
     for word, kind in PREDICATES:
-        parts += [f"\n## `{word}`\n", paragraphs(kind.__doc__).split("\n\n")[0], ""]
+        if word in CALLS.words():
+            continue
+        parts += [f"\n## `{word}`\n", paragraphs(kind.__doc__), ""]
         parts += ["| text | in English | in Chinese | SQL |", "| --- | --- | --- | --- |"]
         for example in kind.EXAMPLES:
             predicate = parse(example.text)
@@ -180,8 +186,79 @@ def conditions_page() -> str:
                 predicate.to_sentence("zh", lambda name: FieldWords(title=name)),
                 f"`{predicate.to_sql(lambda name: exp.column(name)).sql(dialect='duckdb')}`",
             ]
-            parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return NOTE + "\n".join(parts) + "\n"
+            parts.append(row(cells))
+    return NOTE + "\n".join([*parts, *calls_part()]) + "\n"
+
+
+def calls_part() -> Iterator[str]:
+    """The kinds that are written as calls: arguments, examples with whom they find, the YAML tree, SQL."""
+    from limner_profile.predicates import FieldWords, Known
+    from limner_segments.conditions import CALLS, parse_condition
+    from limner_segments.conditions.linking import asked_segments, link
+    from limner_segments.conditions.scope import Scope
+
+    scope = Scope(datetime(2025, 2, 28, 16, tzinfo=UTC), ZoneInfo("Asia/Shanghai"))
+    yield "\n## Calls\n"
+    yield (
+        "Positional arguments come first, the others by name: `name => value`. A call is never unknown: a user is in the set or is not. "
+        "The SQL is that of the first example in a snapshot as of 2025-03-01 in Asia/Shanghai.\n"
+    )
+    yield "| call | what it asks |\n| --- | --- |"
+    for word, kind in CALLS:
+        yield row([f"[`{word}`](#{word})", paragraphs(kind.__doc__).split("\n\n")[0].replace("\n", " ")])
+    for word, kind in CALLS:
+        yield f"\n### `{word}`\n"
+        yield paragraphs(kind.__doc__) + "\n"
+        yield from arguments_part(kind)
+        examples = getattr(kind, "SET_EXAMPLES", ())
+        texts = [example.text for example in examples] or [kind.SHOWN]
+        yield "\n| text | in English | in Chinese |" + (" finds |" if examples else "")
+        yield "| --- | --- | --- |" + (" --- |" if examples else "")
+        for at, text in enumerate(texts):
+            tree = parse_condition(text)
+            cells = [f"`{text}`", *(tree.to_sentence(language, FieldWords) for language in ("en", "zh"))]
+            yield row([*cells, *([", ".join(sorted(examples[at].matches)) or "nobody"] if examples else [])])
+        if examples:
+            yield "\nA test runs these on the users and acts that the kind's `SET_EXAMPLES` state.\n"
+        first = parse_condition(texts[0])
+        yield "\n```yaml"
+        yield yaml.safe_dump(
+            {"where": first.model_dump(mode="json", exclude_defaults=False, exclude_none=True)},
+            allow_unicode=True,
+            sort_keys=False,
+        ).strip()
+        yield "```\n"
+        linked = link(first, {name: Known(field="age", known=True) for name in asked_segments(first)})
+        yield "```sql"
+        yield linked.to_sql(scope).sql(dialect="duckdb", pretty=True)
+        yield "```\n"
+
+
+def arguments_part(kind: Any) -> Iterator[str]:
+    """A table of the arguments of a call, and of those of the calls inside it."""
+    written = {
+        "text": "text", "number": "number", "boolean": "true or false", "date": "date", "window": "window, such as `'30d'`",
+        "field": "a field of events", "tag": "a tag", "where": "a condition on fields of events", "part": "an inner call",
+    }  # fmt: skip
+    yield "| argument | written | meaning |\n| --- | --- | --- |"
+    for parameter in kind.PARAMETERS:
+        name = f"`{parameter.name}`" if parameter.positional else f"`{parameter.name} =>`"
+        how = written[parameter.reads] + (", several with commas" if parameter.many else "")
+        if parameter.positional:
+            how += ", by its place"
+        if kind.model_fields[parameter.name].is_required():
+            how += ", required"
+        yield row([name, how, parameter.description])
+    for parameter in kind.PARAMETERS:
+        if parameter.part is not None:
+            word = parameter.part.model_fields["kind"].default
+            yield f"\n`{word}(…)` inside it: {paragraphs(parameter.part.__doc__)}\n"
+            yield from arguments_part(parameter.part)
+
+
+def row(cells: Iterable[str]) -> str:
+    """A row of a Markdown table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def scenarios_page() -> str:
@@ -207,10 +284,57 @@ def scenarios_page() -> str:
     return NOTE + "\n".join(parts) + "\n"
 
 
+def funnels_page() -> str:
+    """Funnels, and what counts in them and in retention."""
+    from limner_segments import funnels, retention
+    from limner_segments.funnel_definition import FirstStage, Funnel, Stage, Stages
+
+    def rules(module: Any) -> str:
+        """What a module says of what counts: its docstring without the first line."""
+        return paragraphs(module.__doc__).partition("\n\n" if "\n\n" in module.__doc__ else "\n")[2]
+
+    parts = [
+        "# Funnels and retention\n",
+        "## `limner segments funnel`\n",
+        rules(funnels),
+        "\nThe steps are events (`--steps 'visit,sign_up,purchase' --within 7d`), or the stages of a funnel in `funnels/*.yaml`, "
+        "as `name: {…}`, that `--funnel` names.\n",
+        field_table(Funnel),
+        "\n### `stages`\n",
+        paragraphs(Stages.__doc__),
+        "",
+        field_table(Stages),
+        "\nA stage:\n",
+        field_table(Stage),
+        f"\n`acquisition` begins the funnel, so it has no window: {', '.join(f'`{name}`' for name in FirstStage.model_fields)} only.\n",
+        "```yaml",
+        "growth:",
+        "  stages:",
+        "    acquisition: {event: visit}",
+        "    activation: {event: read, where: minutes >= 5, window: 7d}",
+        "    retention: {event: visit, window: 30d}",
+        "    revenue: {event: order, window: 30d}",
+        "    referral: {event: share, window: 60d}",
+        "```",
+        "\nBeside each count stand the share of the users of the step before and of the first step, with Wilson's 95 % interval, and "
+        "the median time since the step before. `open` counts those who have not finished and still could.\n",
+        "## `limner segments retention`\n",
+        rules(retention),
+        "\nThe variant is always named: "
+        + "; ".join(f"`{word}`: {meaning.partition(': ')[2]}" for word, meaning in retention.VARIANTS.items())
+        + ". A period is complete when it is over at as_of for whoever started on the cohort's last day; others are marked, and in no "
+        "average. Averages are weighted by the size of the cohorts.\n",
+        "Counts below `settings.min_group` are not shown, nor are those whose difference to one that is shown would tell of so few.\n",
+    ]
+    return NOTE + "\n".join(parts)
+
+
 def settings_page() -> str:
     """limner.yaml."""
     from limner_profile.sources import ColumnMapping, Source
     from limner_profile.workspace import Settings, WorkspaceConfig
+    from limner_segments.expectation import Expectation
+    from limner_segments.exports.settings import Cap, Destination, ExportSettings, HoldOut
     from limner_segments.segment import Segment
 
     parts = ["# Settings\n", "## `limner.yaml`\n", field_table(WorkspaceConfig), "\n## A source\n"]
@@ -220,37 +344,98 @@ def settings_page() -> str:
         paragraphs(Settings.__doc__),
         "",
         field_table(Settings),
+        "\n## `exports`\n",
+        paragraphs(ExportSettings.__doc__),
+        "",
+        field_table(ExportSettings),
+        "\n### `cap`\n",
+        paragraphs(Cap.__doc__),
+        "",
+        field_table(Cap),
+        "\n### `holdout`\n",
+        paragraphs(HoldOut.__doc__),
+        "",
+        field_table(HoldOut),
+        "\n### A destination (`destinations`, as `name: {…}`)\n",
+        paragraphs(Destination.__doc__),
+        "",
+        field_table(Destination),
         "\n## A segment (`segments/*.yaml`, as `name: {…}`)\n",
     ]
-    parts += [paragraphs(Segment.__doc__), "", field_table(Segment)]
+    parts += [paragraphs(Segment.__doc__), "", field_table(Segment), ""]
+    parts += ["Fields of `expect`:", "", field_table(Expectation)]
     return NOTE + "\n".join(parts) + "\n"
+
+
+def exports_page() -> str:
+    """The kinds of export file with examples, the fields of platforms, the manifest."""
+    from limner_segments.exports.fields import GoogleFields, MetaFields
+    from limner_segments.exports.formats import FORMATS
+    from limner_segments.exports.formats.platform import PlatformFile
+    from limner_segments.exports.manifest import Manifest
+
+    parts = [
+        "# Export files\n",
+        "What stands behind them is told in [export files](../exports.md). Kinds are the words of `limner segments export --as`.\n",
+    ]
+    for word, kind in FORMATS:
+        parts += [f"## `{word}`\n", paragraphs(kind.__doc__), ""]
+        if issubclass(kind, PlatformFile):
+            parts += ["| field | columns | |", "| --- | --- | --- |"]
+            for name, rule in kind.RULES.items():
+                columns = ", ".join(f"`{column}`" for column in rule.outputs)
+                parts.append(f"| `{name}` | {columns} | {'SHA-256' if rule.hashed else 'as it is'} |")
+            parts.append("")
+        for example in kind.EXAMPLES:
+            if not isinstance(example.content, str):
+                continue
+            users = "; ".join(
+                f"{user}: {', '.join(map(repr, values))}" for user, values in sorted(example.users.items())
+            )
+            options = {"region": example.options.region, "--safe-cells": example.options.safe_cells or None}
+            chosen = ", ".join(
+                f"{name} {'' if value is True else value}".strip() for name, value in options.items() if value
+            )
+            parts += [
+                f"{', '.join(f'`{column}`' for column in example.columns)} of {users}{f' ({chosen})' if chosen else ''} become\n"
+            ]
+            parts += ["```text", example.content.rstrip(), "```", ""]
+    for name, model in (("google", GoogleFields), ("meta", MetaFields)):
+        parts += [f"## `exports: {name}:` in limner.yaml\n", paragraphs(model.__doc__), "", field_table(model), ""]
+    parts += ["## The manifest\n", paragraphs(Manifest.__doc__), "", field_table(Manifest), ""]
+    return NOTE + "\n".join(parts)
 
 
 def snapshot_page() -> str:
     """The tables of a snapshot."""
     from limner_explain.cards import INSIGHT_SETS_TABLE, INSIGHTS_TABLE
     from limner_explain.reasons import IMPORTANCES_TABLE, REASONS_TABLE
+    from limner_profile.behaviour import EVENTS_VIEW
     from limner_profile.builder import REJECTS_TABLE, SOURCES_TABLE, TAGS_TABLE
     from limner_profile.identity import IDENTITIES_TABLE, REFUSALS_TABLE
-    from limner_profile.snapshots import RUNS_TABLE, SNAPSHOT_TABLE
+    from limner_profile.snapshots import EVENT_FILES_TABLE, RUNS_TABLE, SNAPSHOT_TABLE
     from limner_profile.statistics import PLACES_TABLE, STATISTICS_TABLE
     from limner_profile.versions import ATTRIBUTE_HISTORY_TABLE
-    from limner_segments.audience import AUDIENCES_TABLE, CHANGES_TABLE, SEGMENTS_TABLE
+    from limner_segments.audience_changes import CHANGES_TABLE
+    from limner_segments.audience_tables import AUDIENCES_TABLE, SEGMENTS_TABLE
+    from limner_segments.bitmaps import BITMAPS_TABLE
     from limner_segments.scoring.rating import EVALUATIONS_TABLE, SCORES_TABLE
 
     parts = [
         "# The snapshot's schema\n",
         "A snapshot is a DuckDB file, `.limner/snapshots/<id>.duckdb`; `CURRENT` beside it names the newest. A published file "
         "never changes, so any DuckDB client may open it read-only, or use `limner sql`. The same words stand in the file as "
-        "comments on tables and columns.\n",
+        "comments on tables and columns. The view `events` reads files below `.limner`: another client says "
+        "`SET file_search_path = '.limner'` first.\n",
         "## `profiles`\n",
         "A row for each user known at as_of: `user_id`, and a column for each tag of the catalog. Numbers are DOUBLE or BIGINT, "
         "categories VARCHAR; unknown is NULL. The score of a trained scenario is the column `<scenario>_score`.\n",
     ]
     for kind in (
         TAGS_TABLE, STATISTICS_TABLE, PLACES_TABLE, ATTRIBUTE_HISTORY_TABLE, SEGMENTS_TABLE,
-        AUDIENCES_TABLE, CHANGES_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
-        INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, REJECTS_TABLE, IDENTITIES_TABLE, REFUSALS_TABLE, SNAPSHOT_TABLE,
+        AUDIENCES_TABLE, CHANGES_TABLE, BITMAPS_TABLE, SCORES_TABLE, REASONS_TABLE, IMPORTANCES_TABLE, EVALUATIONS_TABLE,
+        INSIGHTS_TABLE, INSIGHT_SETS_TABLE, RUNS_TABLE, SOURCES_TABLE, EVENTS_VIEW, EVENT_FILES_TABLE,
+        REJECTS_TABLE, IDENTITIES_TABLE, REFUSALS_TABLE, SNAPSHOT_TABLE,
     ):  # fmt: skip
         parts += [f"## `{kind.name}`\n", f"{kind.comment}\n", "| column | type | meaning |", "| --- | --- | --- |"]
         parts += [f"| `{column.name}` | {column.type} | {column.comment} |" for column in kind.columns]

@@ -6,7 +6,7 @@ Imports floors 1 and 2. (An insight is saved by `limner_explain.cards.save_insig
 from __future__ import annotations
 
 from limner_dashboards.view import View
-from limner_segments.audience import write_audiences
+from limner_segments.audience_tables import write_audiences
 from limner_segments.segment import NamedSegment, save_segment
 
 

@@ -19,6 +19,7 @@ from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot, SnapshotStore
 from limner_profile.workspace import Workspace
 from limner_segments.audience import AudienceSize, measure_audience
+from limner_segments.conditions.linking import full_text
 from limner_segments.scoring.scenario import NamedScenario
 from limner_segments.segment import NamedSegment
 
@@ -81,7 +82,7 @@ class Visit:
 
     def size(self, condition: Predicate) -> AudienceSize:
         """The exact size of the audience of a condition in this snapshot."""
-        return self.memo(("size", condition.to_text()), lambda: measure_audience(self.opened, condition))
+        return self.memo(("size", full_text(condition)), lambda: measure_audience(self.opened, condition))
 
     def has_rows(self, table: str) -> bool:
         """Whether the snapshot has the table, and a row in it."""

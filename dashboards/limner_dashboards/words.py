@@ -150,10 +150,13 @@ WORDS: dict[str, tuple[str, str]] = {
     "unknown_segment": ("There is no segment called {name}.", "没有名为 {name} 的人群。"),
     "differs": ("What sets them apart", "与整体的差异"),
     "differs_hint": (
-        "TGI against all users with its 95 % interval: for each tag the surest trait above 100 and below it.",
-        "相对全部用户的 TGI 及 95% 置信区间：每个标签取高于和低于 100 的最确定特征各一个。",
+        "TGI against all users with its 95 % interval: for each tag the largest difference above 100 and below it.",
+        "相对全部用户的 TGI 及 95% 置信区间：每个标签取高于和低于 100 的差异最大特征各一个。",
     ),
     "all_traits": ("All traits", "全部特征"),
+    "all_means": ("Means of numbers", "数值标签均值"),
+    "difference": ("Difference", "差值"),
+    "effect_size": ("Effect size", "效应量"),
     "no_traits": ("Nobody matches, so there is nothing to compare.", "没有匹配的用户，无法比较。"),
     "tautological": (
         "{count} traits are fixed by the segment's own condition and left out of the chart.",

@@ -20,7 +20,8 @@ from limner_profile.predicates.parser import parse
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
 from limner_profile.workspace import Workspace
-from limner_segments.audience import measure_many, write_audiences
+from limner_segments.audience import measure_many
+from limner_segments.audience_tables import write_audiences
 from limner_segments.scoring.scenario import NamedScenario
 from limner_segments.segment import NamedSegment, Origin, Segment, save_segment
 

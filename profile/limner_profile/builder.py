@@ -14,6 +14,7 @@ import duckdb
 from sqlglot import exp
 
 from limner_profile.attached import attach_files, attach_sources, in_use
+from limner_profile.behaviour import write_events_view
 from limner_profile.casts import SQL_TYPE
 from limner_profile.catalog import Catalog, CatalogTag
 from limner_profile.compiler import STAGE_NAME, compile_late, compile_profiles
@@ -170,6 +171,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     _write_tags(connection, catalog)
     _write_rejects(connection, workspace)
     create_identities(connection)
+    write_events_view(writer, workspace)
     _write_sources(writer, workspace)
     write_attribute_history(connection, workspace, writer.as_of)
     return count.rows

@@ -21,6 +21,8 @@ from limner_profile.errors import DefinitionError, Issue, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 Location = tuple[str | int, ...]
+# The type of a PydanticCustomError whose value is not shown.
+SECRET = "secret"
 
 
 class Definition(BaseModel):
@@ -223,7 +225,7 @@ def _issue(problem: Mapping[str, Any], model: type[BaseModel], document: Documen
             "unknown-field",
             place,
             f"unknown field {last!r}",
-            did_you_mean(last, owner.model_fields, f"known fields: {_names(owner)}"),
+            did_you_mean(last, _written(owner), f"known fields: {_names(owner)}"),
         )
     if problem["type"] == "missing":
         return Issue("missing-field", place, f"the field {last!r} is missing", f"add a line '{last}: …'")
@@ -253,7 +255,8 @@ def _issue(problem: Mapping[str, Any], model: type[BaseModel], document: Documen
         )
     shown = f"{last!r}: {message[:1].lower()}{message[1:]}" if last else message
     given = problem["input"]
-    if not isinstance(given, dict | list) and repr(given) not in shown:
+    # What may be a secret that stands where its name should is not repeated.
+    if not isinstance(given, dict | list) and repr(given) not in shown and problem["type"] != SECRET:
         shown += f" (got {given!r})"
     return Issue("bad-value", place, shown, hint)
 
@@ -272,5 +275,10 @@ def _model_at(model: type[BaseModel], location: Location) -> type[BaseModel]:
     return current
 
 
+def _written(model: type[BaseModel]) -> list[str]:
+    """The fields of a model as they are written in YAML."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
 def _names(model: type[BaseModel]) -> str:
-    return ", ".join(model.model_fields)
+    return ", ".join(_written(model))

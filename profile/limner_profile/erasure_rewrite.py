@@ -22,6 +22,8 @@ from limner_profile.errors import InternalError
 from limner_profile.sql_text import quoted, text_of
 from limner_profile.statistics import recount_statistics
 
+# Holds users by their place among the profiles, which is another one once somebody is gone. Readers do without it.
+_BY_POSITION = "bitmaps"
 _PART_OPTIONS = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880"
 
 
@@ -61,8 +63,16 @@ def rewrite_parquet(state: Path, path: Path, wanted: Wanted, traces: Sequence[Tr
         (relation,) = relations
         connection.execute("SET temp_directory = ?", [str(state / "tmp")])
         query = f"SELECT {_cleaned(relation, wanted, named)} FROM {relation.sql} WHERE NOT {relation.own(wanted)}"
-        connection.execute(f"COPY ({query}) TO {text_of(str(temporary))} ({_PART_OPTIONS})")
+        connection.execute(f"COPY ({query}) TO {text_of(str(temporary))} ({_PART_OPTIONS}{_words(connection, path)})")
     put(temporary, path)
+
+
+def _words(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
+    """The option that carries over what a file says about itself, such as how a ranking was learned."""
+    read = "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?) WHERE starts_with(decode(key), 'limner.')"
+    pairs = connection.execute(read, [str(path)]).fetchall()
+    listed = ", ".join(f"{quoted(key)}: {text_of(value)}" for key, value in pairs)
+    return f", KV_METADATA {{{listed}}}" if listed else ""
 
 
 def rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[Trace]) -> None:
@@ -76,13 +86,15 @@ def rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[T
     try:
         with opened(path, place) as (connection, relations):
             connection.execute("SET temp_directory = ?", [str(state / "tmp")])
-            before, after = _schema(connection)
+            before, after, views = _schema(connection)
             rows, sums = [], []
             for number, relation in enumerate(relations):
                 table = relation.sql.removeprefix("scanned.")
                 file = kept / f"{number}.parquet"
                 columns = _cleaned(relation, wanted, named.get(relation.place, ()))
                 query = f"SELECT {columns} FROM {relation.sql} WHERE NOT {relation.own(wanted)}"
+                if table.rsplit(".", 1)[-1].strip('"') == _BY_POSITION:
+                    query = f"SELECT * FROM {relation.sql} WHERE false"
                 connection.execute(f"COPY ({query}) TO {text_of(str(file))} ({_PART_OPTIONS})")
                 rows.append((table, str(file)))
                 sums.append((table, _checksum(connection, f"({query})")))
@@ -90,6 +102,7 @@ def rewrite_snapshot(state: Path, path: Path, wanted: Wanted, traces: Sequence[T
         sums = [(table, recounted.get(table, expected)) for table, expected in sums]
         # Another process: what this one knows must not get into the unused bytes of the new file.
         job = {"target": str(temporary), "spill": str(state / "tmp"), "before": before, "rows": rows, "after": after}
+        job |= {"views": views, "search": str(state.resolve())}
         worker = [sys.executable, str(Path(__file__).with_name("rewrite_worker.py"))]
         done = subprocess.run(worker, input=json.dumps(job), capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
@@ -132,12 +145,17 @@ def _checksum(connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[int
     return int(count), int(rows or 0)
 
 
-def _schema(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str]]:
-    """The statements that make the tables of the attached snapshot, and those for after the rows: comments, views, indexes."""
+def _schema(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str], list[list[str]]]:
+    """The statements for the tables of the attached snapshot, for after the rows (comments, indexes), and for each view."""
     mine = "WHERE database_name = 'scanned' AND NOT internal"
     tables = connection.execute(f"SELECT schema_name, table_name, sql, comment FROM duckdb_tables() {mine}").fetchall()
     before = [str(sql) for _, _, sql, _ in tables]
     after = []
+    found = connection.execute(f"SELECT schema_name, view_name, sql, comment FROM duckdb_views() {mine}").fetchall()
+    views = {(schema, name): [str(sql)] for schema, name, sql, _ in found}
+    for schema, name, _, comment in found:
+        if comment is not None:
+            views[schema, name].append(f'COMMENT ON VIEW "{schema}"."{name}" IS {text_of(comment)}')
     known = {(schema, name) for schema, name, _, _ in tables}
     for schema, name, _, comment in tables:
         if comment is not None:
@@ -145,13 +163,14 @@ def _schema(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str]
     for schema, name, column, comment in connection.execute(
         f"SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() {mine} AND comment IS NOT NULL"
     ).fetchall():
+        statement = f'COMMENT ON COLUMN "{schema}"."{name}".{quoted(column)} IS {text_of(comment)}'
         if (schema, name) in known:
-            identifier = quoted(column)
-            after.append(f'COMMENT ON COLUMN "{schema}"."{name}".{identifier} IS {text_of(comment)}')
-    after += [str(row[0]) for row in connection.execute(f"SELECT sql FROM duckdb_views() {mine}").fetchall()]
+            after.append(statement)
+        elif (schema, name) in views:
+            views[schema, name].append(statement)
     indexes = "SELECT sql FROM duckdb_indexes() WHERE database_name = 'scanned' AND sql IS NOT NULL"
     after += [str(row[0]) for row in connection.execute(indexes).fetchall()]
-    return before, after
+    return before, after, list(views.values())
 
 
 def put(temporary: Path, path: Path) -> None:

@@ -22,6 +22,7 @@ from limner_profile.errors import Issue, SourceError
 from limner_profile.history import count_contradictions, fold, keep_earlier, write_history
 from limner_profile.manifest import Ingested, Part, read_manifest, write_manifest
 from limner_profile.overlaps import copy_to, distinct_rows, parquet_list, trim, write_known
+from limner_profile.snapshots import SnapshotStore
 from limner_profile.sources import Source
 from limner_profile.sql_text import quoted, text_of
 from limner_profile.staging import IN_MEMORY, stage
@@ -82,7 +83,9 @@ def _ingest(
         now = {**before, **{entry.source: entry for entry in results}}
         kept = [now[name] for name in workspace.config.sources if name in now]
     write_manifest(workspace.state, kept)
-    _tidy(workspace.state, {path for entry in kept for path in entry.paths})
+    # The current snapshot goes on answering what people did until the next one is there.
+    read = SnapshotStore(workspace.state).current_event_files()
+    _tidy(workspace.state, {*read, *(path for entry in kept for path in entry.paths)})
     return results
 
 

@@ -95,7 +95,7 @@ def write_known(con: duckdb.DuckDBPyConnection, source: Source, relation: str, s
     copy_to(con, query, state / target.replace("events/", "known/", 1))
 
 
-def parquet_list(paths: Iterable[Path]) -> str:
+def parquet_list(paths: Iterable[Path | str]) -> str:
     """The list of files as `read_parquet` takes it."""
     return "[" + ", ".join(text_of(str(path)) for path in paths) + "]"
 

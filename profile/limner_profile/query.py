@@ -142,8 +142,8 @@ def explain_error(error: duckdb.Error, snapshot: Snapshot) -> QueryError:
     missing = re.search(r"Table with name (\S+?)!? does not exist", message)
     if missing:
         name, listed = missing[1].strip("!"), f"tables: {', '.join(sorted(tables))}"
-        if name.casefold() in ("events", "acted", "users") or name.casefold().startswith("users_"):
-            hint = f"a snapshot holds the values of tags, and no events or rows of sources; {listed}"
+        if name.casefold() in ("acted", "users") or name.casefold().startswith("users_"):
+            hint = f"a snapshot holds the values of tags and the view events, and no rows of other sources; {listed}"
         else:
             hint = did_you_mean(name, tables, listed)
         return QueryError(Issue("unknown-table", "sql", f"unknown table {missing[1]!r}", hint))

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ from filelock import FileLock, Timeout
 from limner_profile.disk import writing
 from limner_profile.errors import BusyError, InternalError, Issue, RefusedError, UnknownNameError, unknown_name
 from limner_profile.schema import table
+from limner_profile.sql_text import text_of
 
 # One configuration for every reader: DuckDB refuses two configurations of one file in one process.
 READ_CONFIG: Mapping[str, Any] = {
@@ -65,6 +67,16 @@ RUNS_TABLE = table(
         ("detail", "VARCHAR", "On what it ran"),
     ],
 )
+
+
+EVENT_FILES_TABLE = table(
+    "event_files",
+    "The ingested files that the view events reads.",
+    [("file", "VARCHAR", "The file, relative to .limner")],
+)
+
+# Folders below .limner that a reader may read beside the snapshot: conditions on behaviour, lists and lookalikes need them.
+READABLE = ("events", "lists", "lookalikes")
 
 
 @dataclass(frozen=True)
@@ -207,6 +219,17 @@ class SnapshotStore:
         listed = f"kept: {'…, ' if len(ids) > 8 else ''}{', '.join(ids[-8:])}" if ids else "there is no snapshot yet"
         return UnknownNameError(Issue("unknown-snapshot", "", f"unknown snapshot {snapshot_id!r}", listed))
 
+    def current_event_files(self) -> set[str]:
+        """The ingested files that the current snapshot's view `events` reads, relative to .limner."""
+        current = self.current_id()
+        if current is None or current not in self.ids():
+            return set()
+        try:
+            with self.open(current) as snapshot:
+                return {row["file"] for row in snapshot.rows("SELECT file FROM event_files")}
+        except duckdb.Error:
+            return set()  # an older snapshot, or a damaged one
+
     def current_id(self) -> str | None:
         """The id that CURRENT names, or None before the first build."""
         pointer = self.folder / "CURRENT"
@@ -253,6 +276,7 @@ class SnapshotStore:
                 with duckdb.connect(str(temporary)) as connection:
                     connection.execute("SET threads = 2")
                     connection.execute("SET temp_directory = ?", [str(self.state / "tmp")])
+                    connection.execute("SET GLOBAL file_search_path = ?", [str(self.state.resolve())])
                     SNAPSHOT_TABLE.create(connection, replace=True)
                     row = {
                         "id": snapshot_id,
@@ -363,10 +387,22 @@ class SnapshotStore:
 
 
 _LOCKS: dict[Path, FileLock] = {}
+_OPENING = threading.Lock()
 
 
 def _connect_reader(path: Path) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(str(path), read_only=True, config=dict(READ_CONFIG))
+    state = path.resolve().parent.parent
+    # These folders can be named only once the database is open, and only before other access is shut off.
+    later = ("enable_external_access", "lock_configuration")
+    config = {name: value for name, value in READ_CONFIG.items() if name not in later}
+    connection = duckdb.connect(str(path), read_only=True, config={**config, "file_search_path": str(state)})
+    with _OPENING:
+        if connection.execute("SELECT current_setting('lock_configuration')").fetchall() == [(False,)]:
+            folders = [place for name in READABLE for place in (f"{state / name}/", f"{name}/")]
+            connection.execute(f"SET allowed_directories = [{', '.join(map(text_of, folders))}]")
+            for name in later:
+                connection.execute(f"SET {name} = {str(READ_CONFIG[name]).lower()}")
+    return connection
 
 
 def _fsync(path: Path) -> None:

@@ -60,6 +60,8 @@ class WorkspaceConfig(Definition):
     """The sources by name: letters, digits and underscores."""
     settings: Settings = Settings()
     """Limits and habits."""
+    exports: dict[str, Any] = Field(default_factory=dict)
+    """Whom exports leave out, and where they go: see [delivery](../delivery.md). Read by the floor of segments."""
 
     @field_validator("sources")
     @classmethod

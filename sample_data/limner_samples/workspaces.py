@@ -15,7 +15,7 @@ from typing import Literal
 from limner_profile.errors import Issue, RefusedError
 
 SampleName = Literal["reading", "grocery"]
-_FOLDERS = ("tags", "segments", "scenarios")
+_FOLDERS = ("tags", "segments", "scenarios", "funnels")
 MARKER = Path("data") / ".limner-sample"
 
 
@@ -70,7 +70,7 @@ def copy_definitions(name: SampleName, target: Path) -> None:
     source = resources.files("limner_samples") / name
     target.mkdir(parents=True, exist_ok=True)
     _copy(source / "limner.yaml", target / "limner.yaml")
-    for folder in _FOLDERS:
+    for folder in (each for each in _FOLDERS if (source / each).is_dir()):
         (target / folder).mkdir(exist_ok=True)
         for file in (source / folder).iterdir():
             if file.name.endswith(".yaml"):

@@ -1,34 +1,43 @@
-"""Comparison: how an audience differs from the rest, trait by trait, as TGI with an interval.
+"""Comparison: how an audience differs from everyone, from its complement or from another audience, over all tags.
 
-TGI = 100 × share of the trait in the audience ÷ share among all users. The test is against the complement; the
-interval is on the log ratio; false discoveries are controlled over all traits. Imports floor 1, audience and intervals.
+Shares of traits as TGI with an interval, means of numbers with theirs, effect sizes, tests against those outside the audience, false
+discoveries controlled over everything that was looked at. Imports floor 1, the audience and the other modules of the comparison.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
 
 from limner_profile.catalog import Catalog
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
-from limner_segments.audience import AudienceSize, condition_sql, measure_audience
-from limner_segments.intervals import complement_p_value, false_discovery, lift_interval
+from limner_profile.sources import FieldType
+from limner_segments.audience import condition_sql, prepare, require_tags
+from limner_segments.comparison_causes import Cause, causes_of
+from limner_segments.comparison_columns import count_tags
+from limner_segments.comparison_counts import Count, read_membership
+from limner_segments.comparison_looks import Looks
+from limner_segments.comparison_privacy import Protection
 
-MAX_LEVELS = 10
+Against = Literal["everyone", "complement"] | Predicate
+"""What an audience is compared with: all users, those who are not in it, or the audience of another condition."""
 
 
 @dataclass(frozen=True)
 class Trait:
-    """One value or band of a tag: how common it is in the audience and among all users.
+    """One value or band of a tag: how common it is in the audience and in the base that it is compared with.
 
     Shares are 0 to 1; `tgi`, its bounds and `ceiling` (what the TGI would be if the whole audience had the trait) are on
-    the 100 scale. `tautological` marks traits that the segment's own condition fixes: those of its tags, and
-    those that nobody or everybody in the audience has. The counts of a trait whose
-    audience or complement has fewer than the smallest group allowed are None (`suppressed`), and so are those of
-    another trait of the tag where the difference to the whole would give the small number away.
+    the 100 scale; a TGI is None where nobody in the base has the trait. `effect_size` is Cohen's h against the complement, or the
+    other audience; `q_value` belongs to the test of the same difference. `condition` is the trait as text: whoever matches it has it.
+    `tautological` marks traits that the definition fixes: those of its own tags (`fixed_by` is `condition`), of tags computed from
+    these or the other way round (`derived`), and those that nobody or everybody has, in the audience or outside (`data`). The counts of
+    a trait whose audience or complement has fewer than the smallest group allowed are None (`suppressed`), and so are those of another
+    trait of the tag where the difference to the whole would give the small number away.
     """
 
     tag: str
@@ -45,6 +54,52 @@ class Trait:
     q_value: float | None
     tautological: bool
     suppressed: bool
+    effect_size: float | None = None
+    condition: str = ""
+    fixed_by: Cause | None = None
+    certainty: float = 0.0
+
+
+@dataclass(frozen=True)
+class MeanTrait:
+    """The mean of a number tag in the audience and in the base, over the users with a value.
+
+    `mean_difference` is the first minus the second, in the tag's unit, with its 95 % bounds; `effect_size` is Cohen's d
+    against the complement, or the other audience. The rest is as in `Trait`.
+    """
+
+    tag: str
+    title: str
+    audience_known: int | None
+    base_known: int | None
+    audience_mean: float | None
+    base_mean: float | None
+    mean_difference: float | None
+    mean_low: float | None
+    mean_high: float | None
+    effect_size: float | None
+    q_value: float | None
+    tautological: bool
+    suppressed: bool
+    fixed_by: Cause | None = None
+    certainty: float = 0.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An audience of `size` beside a base of `base_size`, `both` of them in either: traits and means, the most telling first."""
+
+    size: int
+    base_size: int
+    both: int
+    users: int
+    traits: tuple[Trait, ...] = ()
+    means: tuple[MeanTrait, ...] = ()
+
+    @property
+    def differences(self) -> list[Trait | MeanTrait]:
+        """Traits and means in one list, what distinguishes the audience most first."""
+        return sorted([*self.traits, *self.means], key=_telling, reverse=True)
 
 
 def compare_audience(
@@ -54,155 +109,101 @@ def compare_audience(
     language: str = "en",
     min_group: int = 10,
     tags: Sequence[str] | None = None,
-) -> list[Trait]:
-    """The traits of the audience, those that distinguish it most and most surely first.
+    against: Against = "everyone",
+) -> Comparison:
+    """The comparison of an audience, what distinguishes it most first: by effect size, as far as it is sure.
 
-    Numbers are cut at the quintiles of all users, categories show their ten most frequent values and the rest.
-    Unknown is a trait like any other. Tags that the snapshot does not have yet are passed over.
+    Numbers and dates are cut where quantiles of all users are near round values, with zero apart where it is common; categories
+    show their ten most frequent values, those as frequent in one of the audiences, and the rest. Unknown is a trait like any
+    other. Tags that the snapshot does not have yet are passed over. Against everyone, the test and the effect size are those
+    against the complement; against another audience, users who are in both count in both, and the interval and the test know of it.
+    Raises RefusedError `not-built` where a condition asks for a tag that the snapshot lacks.
     """
-    size = measure_audience(snapshot, condition)
-    inside = condition_sql(condition).sql(dialect="duckdb")
-    own = condition.fields()
-    counted: list[tuple[str, str, int, int]] = []
+    other = against if isinstance(against, Predicate) else None
+    conditions = [condition] if other is None else [condition, other]
+    own = frozenset[str]().union(*(each.fields() for each in conditions))
+    require_tags(snapshot, sorted(own))
     built = snapshot.columns("profiles")
-    for tag in tags if tags is not None else [name for name in catalog.tags if name in built]:
-        counted += [(tag, *row) for row in _count_traits(snapshot, catalog, tag, inside, language)]
-    if not counted or size.size == 0:
-        return []
-    hits = [row[2] for row in counted]
-    base = [row[3] for row in counted]
-    intervals = lift_interval(hits, size.size, base, size.users)
-    q_values = false_discovery(complement_p_value(hits, size.size, base, size.users))
-    hides = _hidden(counted, size, min_group)
-    traits = []
-    for index, (tag, trait, count, base_count) in enumerate(counted):
-        hidden = hides[index]
-        tgi, low, high = (100 * float(bound[index]) for bound in intervals)
-        traits.append(
-            Trait(
-                tag,
-                catalog[tag].title.of(language),
-                trait,
-                None if hidden else count,
-                None if hidden else base_count,
-                None if hidden else count / size.size,
-                None if hidden else base_count / size.users,
-                None if hidden else tgi,
-                None if hidden else low,
-                None if hidden else high,
-                None if hidden else 100 * size.users / base_count,
-                None if hidden else float(q_values[index]),
-                tag in own or _implied(count, base_count, size),
-                hidden,
-            )
-        )
-    return sorted(traits, key=_sure_difference, reverse=True)
-
-
-def _implied(count: int, base_count: int, size: AudienceSize) -> bool:
-    """Whether nobody in the audience has the trait, or everybody: beyond chance, that follows from the condition.
-
-    Who ordered within 90 days has a known time of the last order, whatever the segment is about.
-    """
-    expected = base_count * size.size / size.users
-    everybody = count == size.size and base_count < size.users and size.size - expected >= 20
-    return (count == 0 and expected >= 20) or everybody
-
-
-def _hidden(counted: Sequence[tuple[str, str, int, int]], size: AudienceSize, min_group: int) -> list[bool]:
-    """Which counts stay hidden: small ones, and as many more of a tag as keep subtraction from telling a small one.
-
-    All are hidden where the audience or its complement is itself a small group: even a zero would tell of everyone in it.
-    """
-
-    def small(count: int) -> bool:
-        return 0 < count < min_group
-
-    if small(size.size) or small(size.users - size.size):
-        return [True] * len(counted)
-    hidden = [small(count) or small(base - count) for _, _, count, base in counted]
-    for tag in {row[0] for row in counted}:
-        rows = sorted((row for row in range(len(counted)) if counted[row][0] == tag), key=lambda row: counted[row][3])
-        while any(hidden[row] for row in rows):
-            inside = sum(counted[row][2] for row in rows if hidden[row])
-            outside = sum(counted[row][3] - counted[row][2] for row in rows if hidden[row])
-            shown = [row for row in rows if not hidden[row]]
-            if small(inside):
-                shown = [row for row in shown if counted[row][2] > 0]
-            elif small(outside):
-                shown = [row for row in shown if counted[row][3] > counted[row][2]]
-            else:
-                break
-            if not shown:
-                break
-            hidden[shown[0]] = True
-    return hidden
-
-
-def _sure_difference(trait: Trait) -> tuple[bool, bool, float]:
-    """Suppressed and tautological traits last; then by the distance of the nearer bound from 100, as a ratio."""
-    if trait.suppressed or trait.tgi_low is None or trait.tgi_high is None:
-        return (False, False, 0.0)
-    distance = max(trait.tgi_low / 100, 100 / max(trait.tgi_high, 1e-9))
-    return (True, not trait.tautological, distance)
-
-
-def _count_traits(
-    snapshot: Snapshot, catalog: Catalog, tag: str, inside: str, language: str
-) -> Iterator[tuple[str, int, int]]:
-    column = f'"{tag}"'
-    entry = catalog[tag]
-    if entry.type == "number":
-        banded, names = _bands(snapshot, column)
-    elif entry.type in ("date", "time"):
-        return
-    else:
-        banded, names = f"CAST({column} AS VARCHAR)", None
-    rows = snapshot.rows(
-        f"SELECT {banded} AS trait, count(*) FILTER (WHERE {inside}) AS audience, count(*) AS base "
-        "FROM profiles GROUP BY 1 ORDER BY base DESC, trait"
+    chosen: dict[str, FieldType] = {
+        name: catalog[name].type for name in (tags if tags is not None else catalog.tags) if name in built
+    }
+    with snapshot.connection.cursor() as cursor:
+        scope = prepare(snapshot.connection, *conditions)
+        inside = condition_sql(condition, scope).sql(dialect="duckdb")
+        rest = condition_sql(other, scope).sql(dialect="duckdb") if other is not None else "TRUE"
+        if against == "complement":
+            rest = f"NOT coalesce({inside}, FALSE)"
+        membership = read_membership(cursor, inside, rest)
+        only_a, both, only_b = (int(np.count_nonzero(part)) for part in membership.parts)
+        size, users = (only_a, both, only_b), len(membership.in_a)
+        found = Comparison(only_a + both, both + only_b, both, users)
+        if not found.size or not found.base_size or not chosen:
+            return found
+        counted = count_tags(cursor, membership, chosen)
+    sides = "a" if other is None else "ab"
+    protection = Protection(size, users, min_group, sides)
+    looks = Looks(counted, size, whole_base=against == "everyone")
+    causes = [causes_of(each, size, users, own, catalog, sides) for each in counted]
+    fixed = [cause is not None for each, _ in causes for cause in each]
+    fixed += [whole is not None for each, (_, whole) in zip(counted, causes, strict=True) if each.moments is not None]
+    q_values = looks.q_values(np.array(fixed))
+    traits: list[Trait] = []
+    means: list[MeanTrait] = []
+    for each, (reasons, whole) in zip(counted, causes, strict=True):
+        hides = protection.hidden(each)
+        title = catalog[each.tag].title.of(language)
+        for count, reason, hidden in zip(each.counts, reasons, hides, strict=True):
+            share = looks.share(len(traits))
+            shown: dict[str, Any] = {
+                "audience_count": count.parts[0] + count.parts[1], "base_count": count.parts[1] + count.parts[2],
+                **share.shown, "q_value": q_values[len(traits)],
+            }  # fmt: skip
+            # That the data fix a trait says that one of its counts is none.
+            cause = None if hidden and reason == "data" else reason
+            traits.append(
+                Trait(
+                    tag=each.tag, title=title, trait=_trait_name(count, catalog, language), **_unless(hidden, shown), suppressed=hidden,
+                    tautological=cause is not None, fixed_by=cause, condition=count.condition.to_text(),
+                    certainty=0.0 if hidden else share.certainty,
+                )
+            )  # fmt: skip
+        if each.moments is not None:
+            known, everyone = each.known
+            hidden = protection.is_any_small(known, everyone)
+            mean = looks.mean(len(means))
+            shown = {**mean.shown, "q_value": q_values[len(looks.counts) + len(means)]}
+            # Where the number of users without a value is hidden, so is that of those with one.
+            numbers = {"audience_known": known[0] + known[1], "base_known": known[1] + known[2]}
+            means.append(
+                MeanTrait(
+                    tag=each.tag, title=title, **_unless(hidden, shown), **_unless(hidden or any(hides), numbers), suppressed=hidden,
+                    tautological=whole is not None, fixed_by=whole, certainty=0.0 if hidden else mean.certainty,
+                )
+            )  # fmt: skip
+    return replace(
+        found,
+        traits=tuple(sorted(traits, key=_telling, reverse=True)),
+        means=tuple(sorted(means, key=_telling, reverse=True)),
     )
-    if names is None and len(rows) > MAX_LEVELS + 2:
-        known = [row for row in rows if row["trait"] is not None]
-        rest = known[MAX_LEVELS:]
-        rows = known[:MAX_LEVELS] + [row for row in rows if row["trait"] is None]
-        yield _word("other", language), sum(row["audience"] for row in rest), sum(row["base"] for row in rest)
-    for row in rows:
-        yield _trait_name(row["trait"], names, entry.values, language), int(row["audience"]), int(row["base"])
 
 
-def _bands(snapshot: Snapshot, column: str) -> tuple[str, list[str] | None]:
-    """The SQL that numbers the band of a value, and the bands' names; bands are the quintiles of all users."""
-    found = snapshot.value(f"SELECT quantile_disc({column}, [0.2, 0.4, 0.6, 0.8]) FROM profiles")
-    lowest, highest = (snapshot.value(f"SELECT {which}({column}) FROM profiles") for which in ("min", "max"))
-    if found is None or lowest is None:
-        return "NULL", []
-    edges = sorted({float(edge) for edge in found if float(edge) > float(lowest)})
-    if not edges and float(highest) > float(lowest):
-        # Most users share the lowest value (often 0): what is above it is the other band.
-        edges = [float(snapshot.value(f"SELECT min({column}) FROM profiles WHERE {column} > ?", [lowest]))]
-    if not edges:
-        return f"CASE WHEN {column} IS NOT NULL THEN 0 END", [_plain(float(lowest))]
-    cases = " ".join(f"WHEN {column} < {edge!r} THEN {index}" for index, edge in enumerate(edges))
-    names = [
-        f"< {_plain(edges[0])}",
-        *(f"{_plain(a)} – {_plain(b)}" for a, b in pairwise(edges)),
-        f"≥ {_plain(edges[-1])}",
-    ]
-    return f"CASE WHEN {column} IS NULL THEN NULL {cases} ELSE {len(edges)} END", names
+def _unless(hidden: bool, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers, None for those that do not exist; all of them None where they are hidden."""
+    return {
+        name: None if hidden or value is None or not np.isfinite(value) else value for name, value in numbers.items()
+    }
 
 
-def _plain(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
+def _telling(trait: Trait | MeanTrait) -> tuple[bool, bool, float, float]:
+    """Suppressed and tautological traits last; then by how large the effect at least is, and by the effect itself."""
+    if trait.suppressed:
+        return (False, False, 0.0, 0.0)
+    return (True, not trait.tautological, trait.certainty, abs(trait.effect_size or 0.0))
 
 
-def _trait_name(value: Any, names: list[str] | None, titles: Any, language: str) -> str:
-    if value is None:
-        return _word("unknown", language)
-    if names is not None:
-        return names[int(value)]
-    return titles[value].of(language) if value in titles else str(value)
-
-
-def _word(word: str, language: str) -> str:
-    return {"unknown": "未知", "other": "其他"}[word] if language == "zh" else word
+def _trait_name(count: Count, catalog: Catalog, language: str) -> str:
+    if count.name is None or count.rest:
+        word = "unknown" if count.name is None else "other"
+        return {"unknown": "未知", "other": "其他"}[word] if language == "zh" else word
+    titles = catalog[count.tag].values
+    return titles[count.name].of(language) if count.name in titles else count.name

@@ -5,8 +5,9 @@ Imports floor 1 only. Saving writes text; making the audience of a segment is th
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +17,13 @@ from limner_profile.catalog import Catalog
 from limner_profile.definitions import Definition, Title, validate
 from limner_profile.errors import DefinitionError, Issue, RefusedError, unknown_name
 from limner_profile.predicates.base import Predicate
-from limner_profile.predicates.parser import parse
-from limner_profile.predicates.where import Where
 from limner_profile.predicates.words import Language
 from limner_profile.workspace import Workspace, bad_name, is_name
+from limner_segments.conditions import parse_condition
+from limner_segments.conditions.base import Vocabulary, user_sets
+from limner_segments.conditions.linking import circle_issues, full_text, link
+from limner_segments.expectation import Expectation
+from limner_segments.written import WrittenCondition
 
 
 class Origin(Definition):
@@ -34,30 +38,44 @@ class Origin(Definition):
 class Segment(Definition):
     """The rules of an audience: a condition on tags, and who wants it for what."""
 
-    where: Where
-    """Who belongs to it: a condition on tags."""
+    where: WrittenCondition
+    """Who belongs to it: a condition on tags and behaviour, as text or as a tree."""
     title: Title | None = None
     """A title for people."""
     purpose: str = ""
     """What the audience is wanted for."""
     owner: str = ""
     """Who answers for it."""
+    expect: Expectation | None = None
+    """The sizes that it should keep to, such as `{min: 100, change: 0.3}`; a build warns when it does not."""
     origin: Origin | None = None
     """Where a segment that was saved from a card comes from; written by Limner."""
 
 
 @dataclass(frozen=True)
 class NamedSegment:
-    """A segment with its name and the place where it is defined."""
+    """A segment with its name and the place where it is defined.
+
+    `linked` is the condition with those of the segments that it asks for, where it asks for any.
+    """
 
     name: str
     segment: Segment
     place: str = ""
+    linked: Predicate | None = None
 
     @property
     def condition(self) -> Predicate:
-        """The typed condition."""
-        return self.segment.where
+        """The typed condition, linked."""
+        return self.linked or self.segment.where
+
+    @property
+    def definition_hash(self) -> str:
+        """Twelve hex digits that change with the definition and with those of the segments that it asks for."""
+        own = self.segment.digest()
+        if self.linked is None:
+            return own
+        return hashlib.sha256(f"{own} {full_text(self.linked)}".encode()).hexdigest()[:12]
 
     def title(self, language: str) -> str:
         """The title in `language`, the name where there is none."""
@@ -78,18 +96,38 @@ def read_segments(workspace: Workspace, catalog: Catalog) -> tuple[dict[str, Nam
     """The sound segments by name, and the issues of those that are not."""
     segments: dict[str, NamedSegment] = {}
     found, issues = workspace.entries("segments", "segment")
+    places: dict[str, str] = {}
+    vocabulary = vocabulary_of(workspace, catalog, [entry.name for entry in found])
     for entry in found:
         segment, complaints = validate(Segment, entry.data, entry.document, (entry.name,))
         if segment is not None:
             where = entry.document.where((entry.name, "where"))
+            places[entry.name] = where
             complaints = [
                 replace(used_by(issue, "segment", entry.name), where=where)
-                for issue in check_condition(segment.where, catalog)
+                for issue in check_condition(segment.where, catalog, vocabulary=vocabulary)
             ]
         issues += complaints
         if segment is not None and not complaints:
             segments[entry.name] = NamedSegment(entry.name, segment, entry.place)
-    return segments, issues
+    conditions = {name: named.segment.where for name, named in segments.items()}
+    circles, caught = circle_issues(conditions, places)
+    linked = {
+        name: replace(named, linked=_linked(named.segment.where, conditions))
+        for name, named in segments.items()
+        if name not in caught
+    }
+    return linked, issues + circles
+
+
+def _linked(condition: Predicate, conditions: Mapping[str, Predicate]) -> Predicate | None:
+    linked = link(condition, conditions)
+    return linked if linked != condition else None
+
+
+def vocabulary_of(workspace: Workspace, catalog: Catalog, segments: Iterable[str]) -> Vocabulary:
+    """What the conditions of a workspace may speak of."""
+    return Vocabulary(catalog.types, workspace.schema.event_fields, tuple(segments), workspace.root)
 
 
 def used_by(issue: Issue, thing: str, name: str) -> Issue:
@@ -107,15 +145,27 @@ def load_segments(workspace: Workspace, catalog: Catalog) -> dict[str, NamedSegm
     return segments
 
 
-def check_condition(condition: Predicate, catalog: Catalog, where: str = "where") -> list[Issue]:
-    """The issues of a condition: unknown tags, values of the wrong type."""
-    return condition.check(catalog.types, where, thing="tag")
+def check_condition(
+    condition: Predicate, catalog: Catalog, where: str = "where", vocabulary: Vocabulary | None = None
+) -> list[Issue]:
+    """The issues of a condition: unknown tags, values of the wrong type and, with a vocabulary, what its calls name."""
+    issues = condition.check(catalog.types, where, thing="tag")
+    if vocabulary is not None:
+        issues += [issue for node in user_sets(condition) for issue in node.complaints(vocabulary, where)]
+    return issues
 
 
 def resolve(
-    name_or_text: str | None, where_text: str | None, segments: Mapping[str, NamedSegment], catalog: Catalog
+    name_or_text: str | None,
+    where_text: str | None,
+    segments: Mapping[str, NamedSegment],
+    catalog: Catalog,
+    workspace: Workspace | None = None,
 ) -> NamedSegment:
-    """The segment of a name, or an unnamed one made of `where_text`; raises UserError where it is not one of both."""
+    """The segment of a name, or an unnamed one made of `where_text`; raises UserError where it is not one of both.
+
+    The calls in a condition are checked against the workspace, where it is given.
+    """
     if where_text is not None and name_or_text is not None:
         raise RefusedError(
             Issue(
@@ -123,11 +173,17 @@ def resolve(
             )
         )
     if where_text is not None:
-        condition = parse(where_text, thing="tag")
-        issues = check_condition(condition, catalog)
+        condition = parse_condition(where_text)
+        vocabulary = (
+            vocabulary_of(workspace, catalog, segments)
+            if workspace
+            else Vocabulary(catalog.types, segments=tuple(segments))
+        )
+        issues = check_condition(condition, catalog, vocabulary=vocabulary)
         if issues:
             raise DefinitionError(issues)
-        return NamedSegment("", Segment(where=condition))
+        conditions = {name: named.segment.where for name, named in segments.items()}
+        return NamedSegment("", Segment(where=condition), linked=_linked(condition, conditions))
     if name_or_text is None:
         raise RefusedError(
             Issue("no-segment", "", "neither a segment nor a condition is given", 'name a segment, or add --where "…"')
@@ -152,7 +208,7 @@ def save_segment(workspace: Workspace, named: NamedSegment) -> Path:
         )
     path.parent.mkdir(exist_ok=True)
     content = named.segment.model_dump(mode="json", exclude_defaults=True)
-    order = [key for key in ("title", "purpose", "owner", "where", "origin") if key in content]
+    order = [key for key in ("title", "purpose", "owner", "where", "expect", "origin") if key in content]
     text = yaml.safe_dump(
         {named.name: {key: content[key] for key in order}}, allow_unicode=True, sort_keys=False, width=110
     )

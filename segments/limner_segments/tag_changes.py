@@ -85,7 +85,9 @@ def changes_in_use(
     if snapshot.columns("segments"):
         published = {row["name"] for row in snapshot.rows("SELECT name FROM segments")}
     models = {name: trained_tags(workspace, name) for name in scenarios}
-    exports = {manifest.file: set(manifest.columns) for manifest in read_manifests(workspace.root / "exports")}
+    exports = {
+        manifest.file: {*manifest.columns, *manifest.tags} for manifest in read_manifests(workspace.root / "exports")
+    }
     references = {name: tag.references() for name, tag in catalog.definitions.items()}
     changes = []
     for row in built:

@@ -9,14 +9,24 @@ import sys
 import typer
 
 import limner
+import limner.commands.funnels
+import limner.commands.retention
 from limner.commands import (
     build,
+    comparing,
     demo,
+    exports,
     init,
     insights,
     profile,
     sample,
     scenarios,
+    segment_definitions,
+    segment_history,
+    segment_list,
+    segment_overlap,
+    segment_suggest,
+    segment_why,
     segments,
     serve,
     snapshots,
@@ -80,7 +90,16 @@ app.add_typer(tags.app, name="tags", rich_help_panel="Look")
 app.add_typer(profile.app, name="profile", rich_help_panel="Look")
 app.add_typer(snapshots.app, name="snapshots", rich_help_panel="Look")
 app.add_typer(users.app, name="users", rich_help_panel="Look")
+segments.app.command("list")(segment_list.list_segments)
+segments.app.command("why")(segment_why.why)
+segments.app.command("history")(segment_history.history)
+segments.app.command("overlap")(segment_overlap.overlap)
+segments.app.command("suggest")(segment_suggest.suggest)
+segments.app.command("compare")(comparing.compare)
+segments.app.command("check")(segment_definitions.check)
+segments.app.command("build")(segment_definitions.build)
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")
+app.add_typer(exports.app, name="export", rich_help_panel="Act")
 app.add_typer(scenarios.app, name="scenarios", rich_help_panel="Act")
 app.add_typer(insights.app, name="insights", rich_help_panel="Act")
 

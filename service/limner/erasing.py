@@ -21,17 +21,22 @@ from limner_profile.snapshots import SnapshotStore
 from limner_profile.sql_text import quoted
 from limner_profile.tags.imported import Imported
 from limner_profile.workspace import Workspace
+from limner_segments.exports.ledger import Ledger
 from limner_segments.exports.manifest import manifest_path
 
 
 @dataclass(frozen=True)
 class Outside:
-    """What still names people and is not Limner's to change: sources with their rows, exports, files of values, definitions."""
+    """What still names people and is not Limner's to change: sources with their rows, exports, files of values, definitions.
+
+    `platform_exports` are files of contact data without ids, in which nobody can be looked for.
+    """
 
     sources: tuple[tuple[str, str, int], ...]
     exports: tuple[str, ...]
     values: tuple[str, ...]
     definitions: tuple[str, ...]
+    platform_exports: tuple[str, ...] = ()
 
 
 def plan_only(workspace: Workspace, users: list[str], progress: Progress, *, everywhere: bool) -> ErasurePlan:
@@ -49,7 +54,7 @@ def erase_users(
     everywhere: bool,
 ) -> tuple[ErasurePlan, Erasure | None, Outside]:
     """The plan, what was done (None where `agree` said no to the plan), and what names the people outside of `.limner`."""
-    with SnapshotStore(workspace.state).lock():
+    with SnapshotStore(workspace.state).lock(), Ledger(workspace.state).lock():
         plan = plan_only(workspace, users, progress, everywhere=everywhere)
         outside = find_outside(workspace, plan)
         if not agree(plan):
@@ -64,11 +69,14 @@ def find_outside(workspace: Workspace, plan: ErasurePlan) -> Outside:
     root = workspace.root
     exports = [path for path in sorted(root.glob("exports/**/*")) if path.is_file() and manifest_path(path).exists()]
     holding = tuple(path.relative_to(root).as_posix() for path in exports if _exported(path, plan.wanted))
-    texts = sorted(path for folder in ("", "tags/", "segments/", "scenarios/") for path in root.glob(f"{folder}*.y*ml"))
+    texts = sorted(
+        path for folder in ("", "tags/", "segments/", "scenarios/", "funnels/") for path in root.glob(f"{folder}*.y*ml")
+    )
     naming = tuple(
         path.relative_to(root).as_posix() for path in texts if path.name != EXCEPTIONS and _names(path, plan.wanted)
     )
-    return Outside(sources, holding, _in_values(workspace, plan.wanted), naming)
+    nameless = tuple(path.relative_to(root).as_posix() for path in exports if _kind_of(path) in ("google", "meta"))
+    return Outside(sources, holding, _in_values(workspace, plan.wanted), naming, nameless)
 
 
 def read_list(file: Path) -> list[str]:
@@ -100,18 +108,32 @@ def _in_values(workspace: Workspace, wanted: Wanted) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _holds(path: Path, column: str, wanted: Wanted) -> bool:
+def _holds(path: Path, column: str, wanted: Wanted, kind: str = "") -> bool:
     with duckdb.connect() as connection:
-        reader = csv_reader(path, keep_broken=False) if is_csv(path) else "read_parquet(?)"
+        reader = "read_parquet(?)"
+        if kind == "jsonl":
+            reader = "read_json(?, format = 'newline_delimited', columns = {user_id: 'VARCHAR'})"
+        elif kind == "csv" or (not kind and is_csv(path)):
+            reader = csv_reader(path, keep_broken=False)
         query = f"SELECT 1 FROM {reader} WHERE {column} IN ({wanted.listed}) LIMIT 1"
         return bool(connection.execute(query, [str(path)]).fetchall())
+
+
+def _kind_of(path: Path) -> str:
+    """The kind of an export, as its manifest says; empty where it says none."""
+    try:
+        return str(json.loads(manifest_path(path).read_text(encoding="utf-8"))["kind"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _exported(path: Path, wanted: Wanted) -> bool:
     """Whether an export holds one of the ids as the user of a row."""
     try:
-        columns = json.loads(manifest_path(path).read_text(encoding="utf-8"))["columns"]
-        return "user_id" in columns and _holds(path, "user_id", wanted)
+        manifest = json.loads(manifest_path(path).read_text(encoding="utf-8"))
+        # An apostrophe that --safe-cells put before an id is not part of it.
+        column = "regexp_replace(user_id, '^''([=+@-])', '\\1')" if manifest.get("safe_cells") else "user_id"
+        return "user_id" in manifest["columns"] and _holds(path, column, wanted, manifest.get("kind", ""))
     except (OSError, ValueError, KeyError, TypeError, duckdb.Error):
         # An export that cannot be read as such is searched as what it is.
         return any(id_.encode() in path.read_bytes() for id_ in wanted.ids)

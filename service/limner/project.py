@@ -5,9 +5,9 @@ The one place where ingestion, building, training and explaining meet. Imports e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +32,10 @@ from limner_profile.statistics import write_statistics
 from limner_profile.sync_plan import SourcePlan, plan_sync
 from limner_profile.windows import parse_as_of
 from limner_profile.workspace import Workspace, open_workspace
-from limner_segments.audience import write_audiences
+from limner_segments.audience_tables import write_audiences
+from limner_segments.exports.settings import read_export_settings
+from limner_segments.funnel_definition import NamedFunnel, read_funnels
+from limner_segments.history import build_alerts
 from limner_segments.scoring.dataset import build_dataset
 from limner_segments.scoring.experiment import Experiment, run_experiment
 from limner_segments.scoring.rating import create_score_tables, population_frame, write_evaluations, write_scores
@@ -89,13 +92,14 @@ class Silent:
 
 @dataclass(frozen=True)
 class Project:
-    """A workspace with its store, catalog (scores included), scenarios and segments."""
+    """A workspace with its store, catalog (scores included), scenarios, segments and funnels."""
 
     workspace: Workspace
     store: SnapshotStore
     catalog: Catalog
     scenarios: Mapping[str, NamedScenario]
     segments: Mapping[str, NamedSegment]
+    funnels: Mapping[str, NamedFunnel] = field(default_factory=dict)
 
     def scenario(self, name: str) -> NamedScenario:
         """The scenario called `name`; raises UnknownNameError."""
@@ -140,12 +144,16 @@ def read_project(root: Path) -> tuple[Project | None, list[Issue]]:
     catalog = catalog.with_tags(score_tags(scenarios))
     segments, found = read_segments(workspace, catalog)
     issues += found
+    funnels, found = read_funnels(workspace, schema.event_fields)
+    issues += found
+    _, found = read_export_settings(workspace, catalog.types)
+    issues += found
     try:
         read_exceptions(workspace)
         read_erasures(workspace.root)
     except UserError as error:
         issues += error.issues
-    return Project(workspace, SnapshotStore(workspace.state), catalog, scenarios, segments), issues
+    return Project(workspace, SnapshotStore(workspace.state), catalog, scenarios, segments, funnels), issues
 
 
 def open_project(root: Path | str = ".") -> Project:
@@ -227,7 +235,10 @@ def build(project: Project, as_of: str | None, progress: Progress) -> Built:
             rated = _rate(project, writer, list(project.scenarios), progress, compared)
             _tell(write_late(writer, workspace, project.catalog, compared), progress)
             with progress.step(f"materialise {len(project.segments)} audiences"):
-                sizes = write_audiences(writer, list(project.segments.values()), project.catalog, previous)
+                sizes = write_audiences(
+                    writer, list(project.segments.values()), project.catalog, previous, not_made(progress)
+                )
+            tell_sizes(writer, list(project.segments.values()), previous, progress)
         if previous is not None and moment != default_as_of(workspace, datetime.now(UTC)):
             day = moment.astimezone(workspace.timezone).date()
             progress.warn(
@@ -281,13 +292,34 @@ def train(project: Project, scenario: str, progress: Progress) -> Trained:
             using = [
                 segment for segment in project.segments.values() if changed.intersection(segment.condition.fields())
             ]
-            write_audiences(writer, using, project.catalog, previous)
+            write_audiences(writer, using, project.catalog, previous, not_made(progress))
+            tell_sizes(writer, using, previous, progress)
         return Trained(experiment, found, writer.id, data.schedule.all, folder)
+
+
+def not_made(progress: Progress) -> Callable[[NamedSegment, UserError], None]:
+    """What tells of a segment whose audience cannot be made, so that the others are made all the same."""
+
+    def tell(named: NamedSegment, error: UserError) -> None:
+        issue = error.issues[0]
+        progress.warn(f"{named.place} the segment {named.name!r} has no audience: {issue.message}; {issue.hint}")
+
+    return tell
 
 
 def _tell(breaches: Sequence[Breach], progress: Progress) -> None:
     for breach in breaches:
         progress.warn(f"{breach.where} the tag {breach.tag!r}: {breach.words}")
+
+
+def tell_sizes(
+    writer: SnapshotWriter, segments: Sequence[NamedSegment], previous: Path | None, progress: Progress
+) -> None:
+    """Warn of each audience of a snapshot being written whose size is not as its definition expects."""
+    for name, alerts in build_alerts(writer.connection, segments, previous).items():
+        place = next((named.place for named in segments if named.name == name), "")
+        for alert in alerts:
+            progress.warn(f"{place} the segment {name!r}: {alert.words} [{alert.code}]".strip())
 
 
 def stale_tags(catalog: Catalog, snapshot: Snapshot) -> list[str]:
@@ -306,8 +338,9 @@ def changed_tags(project: Project) -> list[TagChange]:
 
 
 def misspelt_events(project: Project) -> list[str]:
-    """A line for each tag and outcome that counts an event which no source has; none before the first ingestion."""
-    issues = unknown_events(project.workspace, project.catalog, project.scenarios)
+    """A line for each tag, outcome, segment and funnel that counts an event which no source has; none before the first ingestion."""
+    asking = (project.scenarios, project.segments, project.funnels)
+    issues = unknown_events(project.workspace, project.catalog, *asking)
     return [f"{issue.where} {issue.message}; {issue.hint}" for issue in issues]
 
 

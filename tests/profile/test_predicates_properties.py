@@ -22,6 +22,7 @@ from limner_profile.predicates import (
     Between,
     Compare,
     Known,
+    Like,
     Not,
     OneOf,
     Predicate,
@@ -42,6 +43,11 @@ OPERATORS = {
 }  # fmt: skip
 
 
+PATTERNS = st.lists(
+    st.sampled_from(["%", "_", r"\%", r"\_", r"\\", "'", "I", "t", "京", "DROP", "?", "[", "*", "\n", "--"]), max_size=5
+).map("".join)
+
+
 def leaves(fields: st.SearchStrategy[tuple[str, st.SearchStrategy[Value]]]) -> st.SearchStrategy[Predicate]:
     """Predicates on one field; `fields` gives a name and its literals."""
 
@@ -59,6 +65,13 @@ def leaves(fields: st.SearchStrategy[tuple[str, st.SearchStrategy[Value]]]) -> s
             ),
             st.builds(Known, field=st.just(name), known=st.booleans()),
         ]  # fmt: skip
+        if name not in {"n", "b", "d"}:
+            kinds.append(
+                st.builds(
+                    Like, field=st.just(name), pattern=PATTERNS, negated=st.booleans(), ignore_case=st.booleans(),
+                    include_unknown=st.booleans(),
+                )
+            )  # fmt: skip
         if name != "b":
             kinds.append(
                 st.builds(
@@ -99,7 +112,7 @@ def holds(node: Predicate, row: dict[str, Any]) -> bool:
         return any(holds(part, row) for part in node.parts)
     if isinstance(node, Not):
         return not holds(node.part, row)
-    assert isinstance(node, Compare | OneOf | Between | Known)
+    assert isinstance(node, Compare | OneOf | Between | Known | Like)
     value = row[node.field]
     if isinstance(node, Known):
         return (value is not None) == node.known
@@ -109,7 +122,25 @@ def holds(node: Predicate, row: dict[str, Any]) -> bool:
         return bool(OPERATORS[node.operator](value, node.value))
     if isinstance(node, OneOf):
         return (value in node.values) != node.negated
+    if isinstance(node, Like):
+        return fits(value, node.pattern, node.ignore_case) != node.negated
     return bool(node.low <= value <= node.high)
+
+
+def fits(value: str, pattern: str, ignore_case: bool) -> bool:
+    """LIKE by trying every way to spend the text, letter by letter."""
+    if ignore_case:
+        value, pattern = value.lower(), pattern.lower()
+    if not pattern:
+        return not value
+    first, rest = pattern[0], pattern[1:]
+    if first == "%":
+        return any(fits(value[at:], rest, False) for at in range(len(value) + 1))
+    if first == "\\":
+        first, rest = rest[0], rest[1:]
+    elif first == "_":
+        return bool(value) and fits(value[1:], rest, False)
+    return bool(value) and value[0] == first and fits(value[1:], rest, False)
 
 
 def column(name: str) -> exp.Expression:

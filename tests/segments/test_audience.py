@@ -15,7 +15,8 @@ from limner_profile.predicates.base import Predicate
 from limner_profile.predicates.parser import parse
 from limner_profile.snapshots import Snapshot, SnapshotStore, SnapshotWriter
 from limner_profile.sources import FieldType
-from limner_segments.audience import AudienceSize, audience_query, measure_audience, write_audiences
+from limner_segments.audience import AudienceSize, audience_query, measure_audience
+from limner_segments.audience_tables import write_audiences
 from segments.small import make_catalog, make_snapshot, named
 
 TYPES: dict[str, FieldType] = {"age": "number", "city": "category", "member": "boolean"}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def compared(
     folder: Path, types: dict[str, FieldType], rows: Sequence[Sequence[Any]], where: str, **options: Any
 ) -> list[Trait]:
     with make_snapshot(folder, types, rows) as snapshot:
-        return compare_audience(snapshot, parse(where), make_catalog(types, TITLES), **options)
+        return list(compare_audience(snapshot, parse(where), make_catalog(types, TITLES), **options).traits)
 
 
 def by_trait(traits: list[Trait], tag: str) -> dict[str, Trait]:
@@ -73,30 +74,56 @@ def test_the_segments_own_tags_are_marked_and_stand_behind_the_others(tmp_path: 
     assert by_trait(traits, "pays")["false"].tgi == 0
 
 
-def test_the_surest_difference_comes_first(tmp_path: Path) -> None:
-    traits = [trait for trait in compared(tmp_path, PAYER_TYPES, PAYERS, "pays = true") if not trait.tautological]
-    distances = [max((trait.tgi_low or 0) / 100, 100 / (trait.tgi_high or math.inf)) for trait in traits]
-    assert distances == sorted(distances, reverse=True)
-    assert traits[0].trait == "Shanghai"
+def test_what_distinguishes_most_comes_first_by_effect_and_not_by_p_value(tmp_path: Path) -> None:
+    # `city` is a small difference of many, `plan` a large one of few users with a known plan.
+    rows = people(
+        (2_000, [True, "A", "pro"]), (1_600, [True, "B", "free"]), (1_600, [False, "A", "free"]), (2_000, [False, "B", "free"])
+    )  # fmt: skip
+    types: dict[str, FieldType] = {"pays": "boolean", "city": "category", "plan": "category"}
+    rows = [
+        [pays, city, plan if plan == "free" and index % 9 else "pro"] for index, (pays, city, plan) in enumerate(rows)
+    ]
+    free = [trait for trait in compared(tmp_path, types, rows, "pays = true") if not trait.tautological]
+    least = [trait.certainty for trait in free]
+    assert least == sorted(least, reverse=True)
+    assert {trait.tag for trait in free[:2]} == {"plan"}
+    for trait in free:
+        share_out = ((trait.base_count or 0) - (trait.audience_count or 0)) / 3_600
+        by_hand = 2 * math.asin(math.sqrt(trait.audience_share or 0)) - 2 * math.asin(math.sqrt(share_out))
+        assert trait.effect_size == pytest.approx(by_hand)
+        assert trait.certainty == pytest.approx(abs(by_hand) - 1.959964 * math.sqrt(2 / 3_600), abs=1e-6)
 
 
-def test_a_number_is_cut_at_the_quintiles_of_all_users(tmp_path: Path) -> None:
+def test_a_number_is_cut_near_the_quintiles_of_all_users_at_round_values(tmp_path: Path) -> None:
     rows = [[value >= 80, float(value)] for value in range(100)] + [[False, None]] * 25
     types: dict[str, FieldType] = {"pays": "boolean", "age": "number"}
     traits = by_trait(compared(tmp_path, types, rows, "pays = true", min_group=1), "age")
     bands = {name: (trait.audience_count, trait.base_count) for name, trait in traits.items()}
-    # quantile_disc gives the value at or above each fifth of the 100 known users
     assert bands == {
-        "< 19": (0, 19), "19 – 39": (0, 20), "39 – 59": (0, 20), "59 – 79": (0, 20), "≥ 79": (20, 21), "unknown": (0, 25)
+        "≤ 19": (0, 20), "20 – 39": (0, 20), "40 – 59": (0, 20), "60 – 79": (0, 20), "≥ 80": (20, 20), "unknown": (0, 25)
     }  # fmt: skip
-    assert traits["≥ 79"].tgi == pytest.approx(100 * 1.0 / (21 / 125))
+    assert traits["≥ 80"].tgi == traits["≥ 80"].ceiling == pytest.approx(100 * 125 / 20)
 
 
-def test_a_number_that_is_mostly_zero_has_the_bands_zero_and_more(tmp_path: Path) -> None:
+def test_zero_stands_apart_where_it_is_common(tmp_path: Path) -> None:
+    rows = people((90, [False, 0.0]), (30, [True, 0.0])) + [[True, 0.5 + value] for value in range(40)]
+    rows += [[False, -1.5 - value] for value in range(20)]
+    types: dict[str, FieldType] = {"pays": "boolean", "balance": "number"}
+    traits = by_trait(compared(tmp_path, types, rows, "pays = true", min_group=1), "balance")
+    assert (traits["0"].audience_count, traits["0"].base_count) == (30, 120)
+    assert traits["0"].condition == "balance = 0"
+    positive = {name: trait for name, trait in traits.items() if trait.condition.startswith("balance > 0")}
+    assert list(positive) == ["> 0 – 20"]
+    assert positive["> 0 – 20"].condition == "balance > 0 and balance < 20"
+    assert traits["≥ 20"].audience_count == 20
+
+
+def test_a_number_of_few_values_shows_each(tmp_path: Path) -> None:
     rows = people((90, [False, 0.0]), (30, [True, 0.0]), (10, [True, 2.0]), (5, [True, 7.5]))
     types: dict[str, FieldType] = {"pays": "boolean", "spend": "number"}
     traits = by_trait(compared(tmp_path, types, rows, "pays = true", min_group=1), "spend")
-    assert {name: trait.audience_count for name, trait in traits.items()} == {"< 2": 30, "≥ 2": 15}
+    assert {name: trait.audience_count for name, trait in traits.items()} == {"0": 30, "2": 10, "7.5": 5}
+    assert traits["7.5"].condition == "spend = 7.5"
 
 
 @pytest.mark.parametrize(("kind", "value"), [("number", 3.0), ("category", "x"), ("boolean", False)])
@@ -199,13 +226,23 @@ def test_everyone_and_nobody(tmp_path: Path) -> None:
     assert compared(tmp_path / "b", PAYER_TYPES, PAYERS, "city = 'nowhere'") == []
 
 
-def test_dates_and_tags_that_the_snapshot_lacks_are_passed_over(tmp_path: Path) -> None:
+def test_dates_and_times_are_cut_at_first_days_and_tags_that_the_snapshot_lacks_are_passed_over(tmp_path: Path) -> None:
     types: dict[str, FieldType] = {"pays": "boolean", "day": "date", "at": "time"}
-    rows = people((40, [True, "2025-01-01", "2025-01-01 10:00"]), (60, [False, None, None]))
+    days = [date(2020, 1, 15) + timedelta(days=5 * step) for step in range(365)]
+    rows = [[step % 3 == 0, day, f"{day} 23:59:59"] for step, day in enumerate(days)] + [[True, None, None]] * 30
     with make_snapshot(tmp_path, types, rows) as snapshot:
         catalog = make_catalog({**types, "later": "number"})
-        traits = compare_audience(snapshot, parse("pays = true"), catalog)
-    assert {trait.tag for trait in traits} == {"pays"}
+        traits = list(compare_audience(snapshot, parse("pays = true"), catalog).traits)
+    assert {trait.tag for trait in traits} == {"pays", "day", "at"}
+    bands = {name: trait.base_count for name, trait in by_trait(traits, "day").items()}
+    assert bands == {
+        "≤ 2020-12-31": sum(day.year == 2020 for day in days),
+        **{str(year): sum(day.year == year for day in days) for year in (2021, 2022, 2023)},
+        "≥ 2024-01-01": sum(day.year >= 2024 for day in days),
+        "unknown": 30,
+    }
+    assert by_trait(traits, "day")["2021"].condition == "day >= date '2021-01-01' and day < date '2022-01-01'"
+    assert {name: trait.base_count for name, trait in by_trait(traits, "at").items()} == bands
 
 
 def test_only_the_tags_asked_for(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ KEYS: dict[tuple[str, ...], str] = {
     ),
     ("segments", "size", "quiet_payers"): "size users share unknown unknown_share snapshot as_of",
     ("segments", "compare", "quiet_payers"): (
-        "tag title trait audience_share base_share tgi tgi_low tgi_high ceiling q_value tautological suppressed"
+        "tag title trait audience_share base_share tgi tgi_low tgi_high ceiling q_value tautological suppressed effect_size measure "
+        "condition fixed_by audience_mean base_mean mean_difference mean_low mean_high"
     ),
     ("scenarios", "list"): "name title population label_window state auc",
     ("scenarios", "evaluate", "churn"): "scenario scorer metric k value low high",

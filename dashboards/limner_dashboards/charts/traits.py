@@ -18,10 +18,10 @@ MAX_Q = 0.05
 
 
 def telling_traits(traits: Sequence[Trait], above: int = 9, below: int = 6) -> list[Trait]:
-    """The traits for the chart, highest TGI first: of each tag the surest one above 100 and the surest one below.
+    """The traits for the chart, highest TGI first: of each tag the largest difference above 100 and the largest below.
 
     Traits that the segment's own condition fixes, suppressed ones and differences that chance could make are left out;
-    `traits` come the surest first, as `compare_audience` gives them.
+    `traits` come the most telling first, as `compare_audience` gives them.
     """
     chosen: dict[bool, list[Trait]] = {True: [], False: []}
     for trait in traits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ from limner_dashboards.saving import save_condition
 from limner_dashboards.view import Reader, Visit
 from limner_dashboards.words import say
 from limner_profile.errors import UserError, did_you_mean
-from limner_segments.segment import NamedSegment, resolve
+from limner_segments.segment import resolve
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,7 +88,9 @@ class Segments(Page):
                 return no_update
             with reader.visit(language) as visit:
                 try:
-                    condition = resolve(None, text, visit.view.segments, visit.view.catalog).condition
+                    condition = resolve(
+                        None, text, visit.view.segments, visit.view.catalog, visit.view.workspace
+                    ).condition
                 except UserError:
                     return no_update
                 return comparison(visit, condition)
@@ -110,8 +113,8 @@ class Segments(Page):
             with reader.visit(language) as visit:
                 view, chosen = visit.view, visit.language
             try:
-                unnamed = resolve(None, text or "", view.segments, view.catalog)
-                named = NamedSegment((name or "").strip(), unnamed.segment)
+                unnamed = resolve(None, text or "", view.segments, view.catalog, view.workspace)
+                named = replace(unnamed, name=(name or "").strip())
                 size = save_condition(view, named)
             except UserError as error:
                 return _lines(error), [notice(say("not_saved", chosen), error.issues[0].message, good=False)], no_update
@@ -142,7 +145,7 @@ def _builder(visit: Visit) -> Any:
     from dash import html
 
     language = visit.language
-    example = next((named.condition.to_text() for named in visit.view.segments.values()), "")
+    example = next((named.segment.where.to_text() for named in visit.view.segments.values()), "")
     field = dmc.Textarea(
         id="condition",
         label=say("condition", language),
@@ -174,7 +177,7 @@ def _list(visit: Visit) -> Any:
     for name, named in view.segments.items():
         condition = named.condition
         # What the build counted is not counted again: a workspace may have hundreds of segments.
-        known = built.get((name, named.segment.digest()))
+        known = built.get((name, named.definition_hash))
         measured = None if known or visit.missing_tags(condition) else visit.size(condition)
         size = known["size"] if known else measured.size if measured else None
         share = known["share"] if known else measured.share if measured else None
@@ -184,7 +187,7 @@ def _list(visit: Visit) -> Any:
                 "title": named.title(language),
                 "size": size,
                 "share": share,
-                "where": condition.to_text(),
+                "where": named.segment.where.to_text(),
                 "purpose": named.segment.purpose,
                 "href": f"/segments/{quote(name)}",
             }

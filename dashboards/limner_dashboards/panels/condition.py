@@ -24,7 +24,7 @@ def measure_text(visit: Visit, text: str) -> tuple[Any, Any]:
     if not text.strip():
         return None, empty_state(say("condition_empty", language))
     try:
-        condition = resolve(None, text, view.segments, view.catalog).condition
+        condition = resolve(None, text, view.segments, view.catalog, view.workspace).condition
     except UserError as error:
         return issue_lines(error.issues, language), None
     missing = visit.missing_tags(condition)

@@ -51,7 +51,7 @@ def draw_segment(visit: Visit, named: NamedSegment) -> Any:
         purpose,
         dmc.Text(named.sentence(language, view.catalog), className="sentence", mt="xs"),
         html.Div(say("where_text", language), className="caption", style={"marginTop": "10px"}),
-        dmc.Code(condition.to_text(), block=True, className="where"),
+        dmc.Code(named.segment.where.to_text(), block=True, className="where"),
     )
     missing = visit.missing_tags(condition)
     if missing:
@@ -74,7 +74,7 @@ def _segment_numbers(visit: Visit, named: NamedSegment) -> tuple[Any, list[Any]]
     notes = []
     if not built:
         notes.append(say("not_built", language, snapshot=snapshot.id))
-    elif built[0]["definition_hash"] != named.segment.digest():
+    elif built[0]["definition_hash"] != named.definition_hash:
         notes.append(say("edited", language, snapshot=snapshot.id, size=count(built[0]["size"])))
     promised: Any = ""
     if origin:

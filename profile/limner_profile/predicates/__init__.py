@@ -14,6 +14,7 @@ from limner_profile.predicates.base import PREDICATES, Example, OnField, Predica
 from limner_profile.predicates.between import Between
 from limner_profile.predicates.compare import Compare
 from limner_profile.predicates.known import Known
+from limner_profile.predicates.like import Like
 from limner_profile.predicates.negation import Not
 from limner_profile.predicates.one_of import OneOf
 from limner_profile.predicates.parser import CallKind, Parser, parse
@@ -34,6 +35,7 @@ __all__ = [
     "FieldWords",
     "Known",
     "Language",
+    "Like",
     "Not",
     "OnField",
     "OneOf",

@@ -239,16 +239,17 @@ def _load(tree: object, where: str) -> Predicate:
                 Issue(
                     "bad-condition",
                     ".".join([where, *map(str, e["loc"])]),
-                    plain_message(e),
-                    did_you_mean(str(e["loc"][-1]), cls.model_fields) if e["type"] == "extra_forbidden" else "",
+                    message,
+                    did_you_mean(str(e["loc"][-1]), cls.model_fields) if e["type"] == "extra_forbidden" else hint,
                 )
                 for e in error.errors()
+                for message, _, hint in [plain_message(e).partition(" | ")]
             ]
         ) from None
 
 
 def plain_message(error: Mapping[str, Any]) -> str:
-    """The message of one pydantic error, without pydantic's prefix."""
+    """The message of one pydantic error, without pydantic's prefix; a kind may write its remedy behind ` | `."""
     return str(error["msg"]).removeprefix("Value error, ")
 
 

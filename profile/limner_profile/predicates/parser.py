@@ -4,7 +4,7 @@
     both      = single { "and" single }
     single    = "not" single | "(" either ")" | call | predicate
     predicate = field ( op value | ["not"] "in" "(" value { "," value } ")" | "between" value "and" value
-                      | "is" ( "known" | "unknown" ) ) [ "include_unknown" ]
+                      | ["not"] ( "like" | "ilike" ) text | "is" ( "known" | "unknown" ) ) [ "include_unknown" ]
     call      = name "(" …      read by the call kind registered under that name (segments add theirs)
 
 Imports the kinds beside it.
@@ -24,6 +24,7 @@ from limner_profile.predicates.base import KEYWORDS, MAX_DEPTH, Predicate, plain
 from limner_profile.predicates.between import Between
 from limner_profile.predicates.compare import Compare
 from limner_profile.predicates.known import Known
+from limner_profile.predicates.like import Like
 from limner_profile.predicates.negation import Not
 from limner_profile.predicates.one_of import OneOf
 from limner_profile.predicates.tokens import Source, Token, tokenize
@@ -34,12 +35,15 @@ from limner_profile.registry import Registry
 P = TypeVar("P", bound=Predicate)
 
 _OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
-_WORD_OPERATORS = ("in", "not", "between", "is")
+_WORD_OPERATORS = ("in", "not", "between", "like", "ilike", "is")
 _EXAMPLE = "for example: age >= 18 and city in ('Oslo', 'Bergen')"
 # Words that other languages have here, and what this one says.
 _INSTEAD = {
-    "like": "use in ('…', '…') with the exact values",
-    "contains": "use in ('…', '…') with the exact values",
+    "contains": "use like '%…%'",
+    "startswith": "use like '…%'",
+    "endswith": "use like '%…'",
+    "matches": "use like, where % stands for any text and _ for one character",
+    "rlike": "use like, where % stands for any text and _ for one character",
     "equals": "use =",
     "eq": "use =",
     "ne": "use !=",
@@ -124,7 +128,8 @@ class Parser:
         try:
             return cls(**values)
         except ValidationError as error:
-            raise self.fail(token, plain_message(cast("dict[str, Any]", error.errors()[0]))) from None
+            message, _, hint = plain_message(cast("dict[str, Any]", error.errors()[0])).partition(" | ")
+            raise self.fail(token, message, hint) from None
 
     def inner(self, thing: str, fields: Collection[str] | None) -> Predicate:
         """An expression over other fields (a `where` inside a call), with brackets and plain predicates only."""
@@ -222,8 +227,12 @@ class Parser:
         if token.is_word("not"):
             if self.token.is_word("between"):
                 raise self.fail(self.token, "there is no 'not between'", f"write not ({start.text} between … and …)")
+            if self.token.is_word("like", "ilike"):
+                return self._like(start, name, self.take(), negated=True)
             self.expect("in", f"write {start.text} not in (…), or not ({start.text} …)")
             return self._one_of(start, name, negated=True)
+        if token.is_word("like", "ilike"):
+            return self._like(start, name, token, negated=False)
         if token.is_word("between"):
             low = self.value()
             self.expect("and", f"write {start.text} between 1 and 5")
@@ -264,6 +273,25 @@ class Parser:
         elif token.kind == "name":
             hint = did_you_mean(token.text.lower(), ("known", "unknown"), hint)
         raise self.fail(token, f"expected 'known' or 'unknown' after 'is', found {self.shown(token)}", hint)
+
+    def _like(self, start: Token, name: str, word: Token, negated: bool) -> Predicate:
+        token = self.token
+        pattern = self.value()
+        if not isinstance(pattern, str):
+            hint = f"write {start.text} {word.text} 'Be%', or use = for other values than text"
+            raise self.fail(token, f"a pattern is text in single quotes, not {self.shown(token)}", hint)
+        if self.token.is_word("escape"):
+            raise self.fail(self.token, "there is no 'escape'", r"write \% and \_ for the characters themselves")
+        # What is wrong with a pattern stands in the pattern, not at the field.
+        return self.build(
+            token,
+            Like,
+            field=name,
+            pattern=pattern,
+            negated=negated,
+            ignore_case=word.is_word("ilike"),
+            include_unknown=self._unknown_too(),
+        )
 
     def _one_of(self, start: Token, name: str, negated: bool) -> Predicate:
         opened = self.expect("(", f"put the values in brackets: {start.text} in ('a', 'b')")

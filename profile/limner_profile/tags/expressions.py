@@ -1,10 +1,13 @@
-"""Pieces of SQL trees that the tag kinds build their values from. Pure; imports sqlglot only."""
+"""Pieces of SQL trees that the tag kinds build their values from. Pure; imports sqlglot and windows."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlglot import exp
+
+from limner_profile.windows import offsets_before
 
 
 def event_column(name: str) -> exp.Column:
@@ -42,3 +45,23 @@ def row_of(*names: str) -> exp.Struct:
 def count_rows() -> exp.Expr:
     """COUNT(*)."""
     return exp.Count(this=exp.Star())
+
+
+def seconds(length: timedelta) -> exp.Expr:
+    """A length of time as an interval."""
+    return exp.Interval(this=exp.Literal.string(str(int(length.total_seconds()))), unit=exp.var("second"))
+
+
+def local_day(moment: exp.Expr, as_of: datetime, timezone: ZoneInfo) -> exp.Expr:
+    """The local calendar day of a UTC instant before as_of."""
+    utc = exp.AtTimeZone(this=moment.copy(), zone=exp.Literal.string("UTC"))
+    local = exp.AtTimeZone(this=exp.Paren(this=utc), zone=exp.Literal.string(str(timezone)))
+    # Adding the offset that held is faster than the calendar of a zone, which is left for times long ago.
+    spans = [
+        exp.If(
+            this=exp.GTE(this=moment.copy(), expression=instant(since)),
+            true=exp.Add(this=moment.copy(), expression=seconds(offset)),
+        )
+        for since, offset in offsets_before(as_of, timezone)
+    ]
+    return exp.Cast(this=exp.Case(ifs=spans, default=local), to=exp.DataType.build("date"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlglot import exp
@@ -18,8 +18,8 @@ from limner_profile.predicates.base import Predicate
 from limner_profile.sources import FieldType
 from limner_profile.tags.acts import Acts, Give, Reduction, Tally
 from limner_profile.tags.days import MOST_DAYS, Days
-from limner_profile.tags.expressions import as_number, event_column, instant, is_known, ordered, row_of
-from limner_profile.windows import offsets_before, window_start
+from limner_profile.tags.expressions import as_number, event_column, is_known, local_day, ordered, row_of
+from limner_profile.windows import window_start
 from limner_profile.workspace import Schema
 
 # Of each stage, the relations that hold the window functions (a row a user) and the aggregates over all users (one row).
@@ -160,17 +160,7 @@ class Scope:
 
     def local_day(self, moment: exp.Expr) -> exp.Expr:
         """The local calendar day of a UTC instant before as_of."""
-        utc = exp.AtTimeZone(this=moment.copy(), zone=exp.Literal.string("UTC"))
-        local = exp.AtTimeZone(this=exp.Paren(this=utc), zone=exp.Literal.string(str(self.timezone)))
-        # Adding the offset that held is faster than the calendar of a zone, which is left for times long ago.
-        spans = [
-            exp.If(
-                this=exp.GTE(this=moment.copy(), expression=instant(since)),
-                true=exp.Add(this=moment.copy(), expression=_seconds(offset)),
-            )
-            for since, offset in offsets_before(self.as_of, self.timezone)
-        ]
-        return exp.Cast(this=exp.Case(ifs=spans, default=local), to=exp.DataType.build("date"))
+        return local_day(moment, self.as_of, self.timezone)
 
     @property
     def as_of_day(self) -> exp.Expr:
@@ -179,7 +169,3 @@ class Scope:
             this=exp.Literal.string(self.as_of.astimezone(self.timezone).date().isoformat()),
             to=exp.DataType.build("date"),
         )
-
-
-def _seconds(length: timedelta) -> exp.Expr:
-    return exp.Interval(this=exp.Literal.string(str(int(length.total_seconds()))), unit=exp.var("second"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, cast
@@ -20,7 +20,7 @@ from limner_profile.predicates.base import PREDICATES, Column, Predicate, field_
 from limner_profile.predicates.parser import CallKind, Parser
 from limner_profile.predicates.tokens import Token
 from limner_profile.predicates.values import value_text
-from limner_profile.predicates.words import FieldType, FieldWords, Language
+from limner_profile.predicates.words import FieldType
 from limner_profile.registry import Registry
 from limner_segments.conditions.scope import Scope
 
@@ -39,17 +39,15 @@ def condition(word: str) -> Callable[[type[K]], type[K]]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What conditions may speak of: tags and fields of events with their types, the names of events, segments and lists.
+    """What conditions may speak of: tags and fields of events with their types, segments, and the folder of the workspace.
 
-    `events` is None where nothing has been ingested, so that no name can be called wrong.
+    `event_fields` and `root` are None where they are not known: then nothing that depends on them is called wrong.
     """
 
     tags: Mapping[str, FieldType]
-    event_fields: Mapping[str, FieldType] = field(default_factory=dict)
-    events: Collection[str] | None = None
+    event_fields: Mapping[str, FieldType] | None = None
     segments: Collection[str] = ()
     root: Path | None = None
-    words: Callable[[str, Language], FieldWords] = lambda name, _: FieldWords(name)
 
 
 Reads = Literal["text", "number", "boolean", "date", "window", "field", "tag", "where", "part"]

@@ -10,18 +10,21 @@ from sqlglot import exp
 from limner_profile.predicates.base import Words
 from limner_profile.predicates.words import Language
 from limner_segments.conditions.base import Parameter, SetExample, UserSet, condition
-from limner_segments.conditions.salted import share_of
+from limner_segments.conditions.salted import Salt, within
 from limner_segments.conditions.scope import Scope
 
-_USERS: dict[str, dict[str, int]] = {f"u{number}": {} for number in range(8)}
+_USERS: dict[str, dict[str, int]] = {f"u{number}": {"n": number} for number in range(8)}
 
 
 @condition("in_sample")
 class InSample(UserSet):
-    """The user is in a share of everyone drawn by the salted hash of the id: the same on every machine and day."""
+    """The user is in a share of everyone drawn by the salted hash of the id: the same on every machine and day.
+
+    A larger share with the same salt holds everybody of a smaller one.
+    """
 
     kind: Literal["in_sample"] = "in_sample"
-    salt: str
+    salt: Salt
     share: float | int
 
     PARAMETERS: ClassVar[tuple[Parameter, ...]] = (
@@ -34,12 +37,12 @@ class InSample(UserSet):
     @classmethod
     def _check_share(cls, share: float) -> float:
         if not 0 < share < 1:
-            raise ValueError(f"a share lies above 0 and below 1, not {share}")
+            raise ValueError(f"a share lies above 0 and below 1, not {share} | write 0.1 for 10 %")
         return share
 
     def in_scope(self, scope: Scope) -> exp.Expr:
         """The hash of salt and id, as a number from 0 to 1, is below the share."""
-        return exp.LT(this=share_of(self.salt), expression=exp.Literal.number(repr(float(self.share))))
+        return within(self.salt, 0, self.share)
 
     def to_sentence(self, language: Language, words: Words) -> str:
         """`in a random 10 % of users (spring)`."""
@@ -50,4 +53,8 @@ class InSample(UserSet):
             else f"在随机 {percent}% 用户中（{self.salt}）"
         )
 
-    SET_EXAMPLES: ClassVar[tuple[SetExample, ...]] = ()
+    SET_EXAMPLES: ClassVar[tuple[SetExample, ...]] = (
+        SetExample("in_sample('spring', 0.5)", frozenset({"u1", "u6"}), _USERS),
+        SetExample("in_sample('spring', 0.9)", frozenset({"u1", "u4", "u5", "u6"}), _USERS),
+        SetExample("n < 4 and not (in_sample('spring', 0.5))", frozenset({"u0", "u2", "u3"}), _USERS),
+    )

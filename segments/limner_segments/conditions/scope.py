@@ -26,7 +26,7 @@ class Scope:
     state: Path | None = None
     snapshot: str = ""
 
-    def __call__(self, name: str) -> exp.Expr:
+    def __call__(self, name: str) -> exp.Column:
         """The column of a tag."""
         return exp.column(name, quoted=True)
 

@@ -1,34 +1,62 @@
-"""The manifest of an export: what was written, from what, by whom, and the digest that proves the file."""
+"""The manifest of an export: what was written, from what, by whom, and the digest that proves the file. Imports floor 1."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from datetime import datetime
 from pathlib import Path
 
 from limner_profile.definitions import Definition
-from limner_profile.snapshots import Snapshot
-from limner_segments.segment import NamedSegment
 
 
 class Manifest(Definition):
     """What stands in `<file>.manifest.json`."""
 
     file: str
+    """The name of the file."""
     sha256: str
+    """The SHA-256 of its bytes."""
     rows: int
+    """How many rows it has, without a header line."""
     columns: tuple[str, ...]
+    """Its columns."""
+    kind: str = "csv"
+    """The kind of export: csv, jsonl, parquet, google or meta."""
+    tags: tuple[str, ...] = ()
+    """The tags that it was made from."""
     segment: str
+    """The segment; empty where a condition was given instead."""
     condition: str
+    """The condition as text."""
     definition_hash: str
+    """Twelve hex digits that change with the segment's definition."""
     snapshot: str
+    """The snapshot."""
     as_of: str
+    """The snapshot's instant of knowledge, exclusive."""
+    users: int | None = None
+    """How many users were to be exported; more than rows where some could not be matched."""
+    left_out: int = 0
+    """Users without anything that the platform could match them by."""
+    missing: dict[str, int] = {}
+    """Users without a value, by field."""
+    rejected: dict[str, dict[str, int]] = {}
+    """Values that could not be used, by field and reason; their cells are empty."""
+    excluded: dict[str, int] = {}
+    """Users of the audience who were not to be exported, by reason."""
     hashing: str = "none"
+    """none; sha256: hashed by Limner; as-given: passed on as hashed by somebody else."""
+    region: str | None = None
+    """The country in which phone numbers without a country code were read."""
+    safe_cells: bool = False
+    """Whether texts that begin like a formula got an apostrophe."""
     holdout_share: float = 0.0
+    """The share of the audience that was held out on purpose."""
     holdout_salt: str | None = None
+    """The salt id of the hold-out's draw."""
     who: str
+    """Who exported."""
     when: str
+    """When, in UTC."""
 
 
 def manifest_path(file: Path) -> Path:
@@ -47,34 +75,7 @@ def read_manifests(folder: Path) -> list[Manifest]:
     return found
 
 
-def write_manifest(
-    content: Path,
-    target: Path,
-    named: NamedSegment,
-    snapshot: Snapshot,
-    rows: int,
-    columns: list[str],
-    who: str,
-    when: datetime,
-) -> Manifest:
-    """The manifest written beside `target` for the bytes of `content`, which is about to be renamed to it."""
-    with content.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    manifest = Manifest(
-        file=target.name,
-        sha256=digest,
-        rows=rows,
-        columns=tuple(columns),
-        segment=named.name,
-        condition=named.condition.to_text(),
-        definition_hash=named.segment.digest(),
-        snapshot=snapshot.id,
-        as_of=snapshot.as_of_text,
-        who=who,
-        when=when.isoformat(timespec="seconds"),
-    )
-    path = manifest_path(target)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-    return manifest
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

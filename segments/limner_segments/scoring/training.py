@@ -78,12 +78,14 @@ def train_model(
     held, validation = validation_rows(happened, cutoffs, np.asarray(user_id, dtype=object))
 
     names = encoding.column_names
-    probe = _fit(matrix[~held], happened[~held], names, settings, settings.max_rounds, matrix[held], happened[held])
+    probe = fit_booster(
+        matrix[~held], happened[~held], names, settings, settings.max_rounds, matrix[held], happened[held]
+    )
     rounds = int(probe.best_iteration) or settings.max_rounds
-    folds = np.array([_fold_of(user) for user in np.asarray(user_id, dtype=object)], dtype=np.int64)
+    folds = np.array([fold_of(user) for user in np.asarray(user_id, dtype=object)], dtype=np.int64)
     calibration = fit_calibration(_out_of_fold_margins(matrix, happened, folds, names, settings, rounds), happened)
 
-    text = str(_fit(matrix, happened, names, settings, rounds).model_to_string())
+    text = str(fit_booster(matrix, happened, names, settings, rounds).model_to_string())
     record = ModelRecord(
         fingerprint=fingerprint_of(provenance, encoding, settings.model_dump_json()),
         provenance=provenance,
@@ -146,7 +148,7 @@ def validation_rows(happened: BoolArray, cutoff: npt.NDArray[Any], user_id: npt.
     newest: BoolArray = cutoff == cutoff.max()
     if _rarer(happened[newest]) >= MIN_VALIDATION and _rarer(happened[~newest]) >= MIN_VALIDATION:
         return newest, "newest-cutoff"
-    quarter = np.array([_fold_of(user) for user in user_id], dtype=np.int64)
+    quarter = np.array([fold_of(user) for user in user_id], dtype=np.int64)
     folds: list[BoolArray] = [quarter == fold for fold in range(FOLDS)]
     # with few users a fold can lack outcomes: the one with the most of the rarer class on its thinner side is taken
     best = max(range(FOLDS), key=lambda at: (min(_rarer(happened[folds[at]]), _rarer(happened[~folds[at]])), -at))
@@ -174,7 +176,7 @@ def booster_parameters(settings: TrainingSettings, rows: int) -> dict[str, Any]:
     }
 
 
-def _fit(
+def fit_booster(
     matrix: FloatArray,
     happened: BoolArray,
     names: list[str],
@@ -216,7 +218,7 @@ def _out_of_fold_margins(
         own: BoolArray = folds == fold
         if not own.any():
             continue
-        model = _fit(matrix[~own], happened[~own], names, settings, rounds)
+        model = fit_booster(matrix[~own], happened[~own], names, settings, rounds)
         margins[own] = model.predict(matrix[own], raw_score=True, num_threads=settings.num_threads)
     return margins
 
@@ -234,7 +236,8 @@ def _rarer(happened: BoolArray) -> int:
     return int(min(happened.sum(), (~happened).sum()))
 
 
-def _fold_of(user: object) -> int:
+def fold_of(user: object) -> int:
+    """The fold of a user, from 0, by a salted hash: the same in every run."""
     return hashlib.sha256(f"limner-validation:{user}".encode()).digest()[0] % FOLDS
 
 

@@ -73,7 +73,8 @@ def demo(
         )
     segment, promised = _save(project, best.id, progress)
     project = work.open_project(target)
-    path, manifest = export_segment(project, project.segments[segment.name], None, [], overwrite=True)
+    delivered, _ = export_segment(project, project.segments[segment.name], None, [], overwrite=True)
+    path, manifest = delivered.path, delivered.manifest
     output.print()
     output.print("[bold]Done.[/] What there is to look at:")
     lines = {

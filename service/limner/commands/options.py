@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +47,7 @@ def segment_of(project: Project, name: str | None, where: str | None) -> NamedSe
     """The segment of a name, or of --where."""
     from limner_segments.segment import resolve
 
-    return resolve(name, where, project.segments, project.catalog)
+    return resolve(name, where, project.segments, project.catalog, project.workspace)
 
 
 def language_of(project: Project, language: str | None) -> str:
@@ -59,12 +60,15 @@ def language_of(project: Project, language: str | None) -> str:
     return chosen
 
 
-def note_stale(project: Project, snapshot: Snapshot, named: NamedSegment) -> None:
-    """Say on stderr which tags of a condition were edited after the snapshot was built, so that no count is old unsaid."""
+def note_stale(project: Project, snapshot: Snapshot, named: NamedSegment, also: Sequence[str] = ()) -> None:
+    """Say on stderr which tags of a condition, and of `also`, were edited after the build, and which events it never saw."""
+    from limner.asked_events import unseen_events
     from limner.progress import TerminalProgress
     from limner.project import stale_tags
 
-    stale = [tag for tag in stale_tags(project.catalog, snapshot) if tag in named.condition.fields()]
+    for warning in unseen_events(snapshot, named.condition):
+        TerminalProgress().warn(warning)
+    stale = [tag for tag in stale_tags(project.catalog, snapshot) if tag in named.condition.fields() or tag in also]
     if stale:
         edited = ", ".join(stale)
         TerminalProgress().warn(f"edited after snapshot {snapshot.id} was built: {edited}; run 'limner build'")

@@ -183,7 +183,7 @@ def _say_erasure(
         content = {"ids": list(plan.wanted.ids), "asked": list(plan.asked), "places": rows, **further}
         content["sources"] = [{"source": name, "origin": origin, "rows": n} for name, origin, n in outside.sources]
         content |= {"exports": list(outside.exports), "values": list(outside.values)}
-        content["definitions"] = list(outside.definitions)
+        content |= {"definitions": list(outside.definitions), "platform_exports": list(outside.platform_exports)}
         print_object({**content, "ambiguous": list(plan.ambiguous)}, style)
         return
     print_rows(rows, style, list(rows[0]) if rows else ["place", "rows", "values"])
@@ -195,6 +195,10 @@ def _say_erasure(
         notes.append(f"{further['files_scanned']:,} files scanned: {further['left']:,} occurrences left")
     notes += [f"the source {name} still holds them: {origin}, {n:,} rows" for name, origin, n in outside.sources]
     notes += [f"the export {path} still holds them" for path in outside.exports]
+    notes += [
+        f"the export {path} holds contact data without ids: whether theirs is in it cannot be seen"
+        for path in outside.platform_exports
+    ]
     notes += [f"the values of {path} still hold them" for path in outside.values]
     notes += [f"{path} names them" for path in outside.definitions]
     if plan.ambiguous:

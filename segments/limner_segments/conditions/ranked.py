@@ -1,0 +1,106 @@
+"""What the kinds that rank users by a tag share: one order, places in it, and their complaints. Imports the base.
+
+The order is by value and, where values are equal, by user_id, so that every place holds one user and every size is exact. Users
+without a value have no place. The i-th of n users, counted from 0, stands at the percentile 100 × (i + ½) ÷ n (Hazen 1914).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator
+from sqlglot import exp
+
+from limner_profile.errors import Issue
+from limner_profile.predicates.base import unknown_field_issue
+from limner_profile.predicates.values import read_value
+from limner_segments.conditions.base import UserSet, Vocabulary, members
+from limner_segments.conditions.scope import Scope
+
+
+def _whole(raw: object) -> object:
+    if isinstance(raw, bool) or not isinstance(raw, int) or not 0 < raw < 2**53:
+        raise ValueError(f"how many users is a whole number above 0, not {raw}")
+    return raw
+
+
+def _percent(value: Any) -> Any:
+    if not 0 <= value <= 100:
+        raise ValueError(f"a percentage lies from 0 to 100, not {value}")
+    return read_value(value)
+
+
+Count = Annotated[int, BeforeValidator(_whole)]
+Percent = Annotated[float | int, AfterValidator(_percent)]
+
+
+class Ranked(UserSet):
+    """Users by their place in the order of one tag: a number, a date or a time."""
+
+    tag: str
+
+    ORDERED: ClassVar[frozenset[str]] = frozenset({"number", "date", "time"})
+
+    def fields(self) -> frozenset[str]:
+        """The tag."""
+        return frozenset({self.tag})
+
+    def complaints(self, vocabulary: Vocabulary, where: str) -> list[Issue]:
+        """An unknown tag, or one whose values have no order."""
+        if self.tag not in vocabulary.tags:
+            return [unknown_field_issue(self.tag, vocabulary.tags, where, "tag")]
+        found = vocabulary.tags[self.tag]
+        if found in self.ORDERED:
+            return []
+        message = f"{self.tag!r} is a {found}, which has no order: {self.to_text()}"
+        return [Issue("wrong-type", where, message, "name a tag that is a number, a date or a time")]
+
+    def places(self, scope: Scope, from_top: bool = False) -> exp.Select:
+        """The query for the users with a value, in order; whoever asks adds LIMIT and OFFSET."""
+        value = scope(self.tag)
+        return (
+            exp.select("user_id")
+            .from_("profiles")
+            .where(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())), copy=False)
+            .order_by(
+                exp.Ordered(this=value.copy(), desc=from_top),
+                exp.Ordered(this=exp.column("user_id"), desc=from_top),
+                copy=False,
+            )
+        )
+
+    def between_percentiles(self, scope: Scope, low: float, high: float) -> exp.Expr:
+        """Whether the user's percentile is at least `low` and below `high`."""
+        query = self.places(scope)
+        query.set("limit", exp.Limit(expression=self._how_many(scope, high, low)))
+        query.set("offset", exp.Offset(expression=self._how_many(scope, low)))
+        return members(query)
+
+    def _how_many(self, scope: Scope, percent: float, less: float = 0) -> exp.Expr:
+        """A subquery for how many places lie below a percentile, less those below another."""
+        count = exp.Count(this=scope(self.tag))
+        below = _below(count, percent)
+        if less:
+            below = exp.Sub(this=below, expression=_below(count, less))
+        number = exp.Cast(this=below, to=exp.DataType.build("bigint"))
+        return exp.select(number).from_("profiles").subquery(copy=False)
+
+
+def _below(count: exp.Expr, percent: float) -> exp.Expr:
+    """CEIL(n × percent ÷ 100 − ½): the places i with 100 × (i + ½) ÷ n below the percentile."""
+    share = exp.Cast(this=exp.Literal.number(repr(percent)), to=exp.DataType.build("double"))
+    part = exp.Div(this=exp.Mul(this=count.copy(), expression=share), expression=exp.Literal.number("100"))
+    return exp.Ceil(this=exp.Sub(this=part, expression=exp.Literal.number("0.5")))
+
+
+def ordinal(number: float, language: str) -> str:
+    """`21st` in English, the bare number in Chinese.
+
+    >>> [ordinal(n, "en") for n in (1, 12, 22, 99.5, 103)]
+    ['1st', '12th', '22nd', '99.5th', '103rd']
+    """
+    text = f"{number:g}"
+    if language == "zh":
+        return text
+    plain = text.isdigit() and text[-2:] not in {"11", "12", "13"}
+    return text + ({"1": "st", "2": "nd", "3": "rd"}.get(text[-1], "th") if plain else "th")

@@ -1,0 +1,79 @@
+"""Export kind `csv`: a row a user with the chosen tags, UTF-8, as RFC 4180 says but with line feeds. Imports the base."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import ClassVar
+
+import duckdb
+
+from limner_profile.sql_text import quoted, text_of
+from limner_segments.exports.formats.base import FORMATS, Contents, FileFormat, FormatExample, Given, Options, Prepared
+from limner_segments.exports.formats.cells import safe_cell, text_cell
+
+
+def write_csv(bench: duckdb.DuckDBPyConnection, prepared: Prepared, path: Path) -> None:
+    """Write the cells of a query of texts as CSV with a header line; an unknown value is an empty cell."""
+    bench.execute(
+        f"COPY ({prepared.query}) TO {text_of(str(path))} (FORMAT csv, HEADER true, DELIMITER ',', QUOTE '\"', ESCAPE '\"', "
+        "NULLSTR '')"
+    )
+
+
+def read_csv(path: Path) -> Contents:
+    """The header and number of rows of a CSV file; raises ValueError where a row is not as wide as the header."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            header = next(reader, [])
+            rows = 0
+            for row in reader:
+                if len(row) != len(header):
+                    raise ValueError(f"row {rows + 1} has {len(row)} cells")
+                rows += 1
+        except csv.Error as error:
+            raise ValueError(str(error)) from None
+    return Contents(tuple(header), rows)
+
+
+@FORMATS.kind("csv")
+class CsvFile(FileFormat):
+    """One row a user: `user_id` and the chosen tags as text. Values are written as they are; with `--safe-cells`, text that a
+    spreadsheet would run as a formula gets an apostrophe.
+    """
+
+    SUFFIX: ClassVar[str] = ".csv"
+    EXAMPLES: ClassVar[tuple[FormatExample, ...]] = (
+        FormatExample(
+            ("city", "n", "member"),
+            {"u2": ("=1+1", -2.5, None), "u1": ('a,"b"', 3.0, True)},
+            'user_id,city,n,member\nu1,"a,""b""",3.0,true\nu2,=1+1,-2.5,\n',
+        ),
+        FormatExample(
+            ("city", "n"),
+            {"=cmd": ("@x", -2.5), "u1": ("-", None)},
+            "user_id,city,n\n'=cmd,'@x,-2.5\nu1,'-,\n",
+            Options(safe_cells=True),
+        ),
+    )
+
+    def prepare(self, bench: duckdb.DuckDBPyConnection, given: Given, options: Options) -> Prepared:
+        """Every value as text."""
+        types = {"user_id": "VARCHAR", **given.types}
+        cells = []
+        for column, type_ in types.items():
+            cell = text_cell(column, type_)
+            cells.append(
+                f"{safe_cell(cell) if options.safe_cells and type_ == 'VARCHAR' else cell} AS {quoted(column)}"
+            )
+        (users,) = bench.execute("SELECT count(*) FROM given").fetchall()[0]
+        return Prepared(f"SELECT {', '.join(cells)} FROM given ORDER BY given.user_id", tuple(types), users)
+
+    def write(self, bench: duckdb.DuckDBPyConnection, prepared: Prepared, path: Path) -> None:
+        """As CSV."""
+        write_csv(bench, prepared, path)
+
+    def read(self, path: Path) -> Contents:
+        """The header and the number of rows."""
+        return read_csv(path)

@@ -1,0 +1,213 @@
+"""Segments on the command line: list, size with its steps, why, history, overlap and suggest, on a shop of a few people."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limner.cli import main
+from segments.small import make_workspace
+
+Run = Callable[..., tuple[int, str, str]]
+
+TAGS = """
+visits: {kind: count, event: visit, window: 30d, title: {en: visits, zh: 访问数}}
+days_since_visit: {kind: recency, event: visit}
+spend: {kind: sum, event: visit, of: amount}
+city: {kind: attribute, attribute: city, title: {en: city, zh: 城市}}
+value_group: {kind: rfm, recency: days_since_visit, frequency: visits, monetary: spend}
+"""
+SEGMENTS = """
+regulars: {where: visits >= 3, title: {en: regulars, zh: 常客}, owner: growth, purpose: the newsletter, expect: {max: 2, change: 0.1}}
+oslo: {where: "city = 'Oslo'"}
+both: {where: "in_segment('regulars') and not (in_segment('oslo'))"}
+"""
+PEOPLE = "user_id,since,city\n" + "".join(
+    f"u{n},2025-01-01,{city}\n" for n, city in enumerate(["Oslo", "Oslo", "Bern", "Bern", "", "Bern"])
+)
+
+
+def acts(last_day: int) -> str:
+    rows = [
+        f"u{n},2025-02-{day:02d} 1{n}:00,visit,2025-02-{day:02d} 1{n}:00,{10 * n},book\n"
+        for n in range(6)
+        for day in range(1, last_day + 1)
+        if day % (n + 1) == 0
+    ]
+    return "user_id,time,event,received,amount,product\n" + "".join(rows)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two snapshots: as of the 8th, and as of the 13th with an edited segment."""
+    root = make_workspace(tmp_path_factory.mktemp("shop"), SEGMENTS, tags=TAGS, people=PEOPLE, acts=acts(12)).root
+    with pytest.MonkeyPatch.context() as patch:
+        for arguments in (["build", "--as-of", "2025-02-08"], ["build"]):
+            patch.setattr("sys.argv", ["limner", *arguments, "--dir", str(root)])
+            with pytest.raises(SystemExit) as end:
+                main()
+            assert end.value.code == 0
+            text = (root / "segments" / "some.yaml").read_text(encoding="utf-8")
+            (root / "segments" / "some.yaml").write_text(
+                text.replace("city = 'Oslo'", "city in ('Oslo', 'Bern')"), "utf-8"
+            )
+    return root
+
+
+@pytest.fixture
+def asked(shop: Path, run_main: Run) -> Callable[..., Any]:
+    def ask(*arguments: object) -> Any:
+        code, out, err = run_main("segments", *arguments, "--dir", shop, "--format", "json")
+        assert code == 0, err
+        return json.loads(out)
+
+    return ask
+
+
+def test_size_tells_the_count_after_each_rule(asked: Callable[..., Any], run_main: Run, shop: Path) -> None:
+    found = asked("size", "--where", "city != 'Oslo' and visits >= 3")
+    assert found["size"] == 2
+    assert found["steps"] == [
+        {"step": "1", "rule": "and", "condition": "city != 'Oslo'", "alone": 3, "count": 3, "change": -3,
+         "unknown": 1, "unknown_share": 1 / 6, "unknown_lost": 1},
+        {"step": "2", "rule": "and", "condition": "visits >= 3", "alone": 4, "count": 2, "change": -1,
+         "unknown": 0, "unknown_share": 0.0, "unknown_lost": 0},
+    ]  # fmt: skip
+    assert asked("size", "both")["steps"][-1]["count"] == asked("size", "both")["size"]
+    code, out, _ = run_main("segments", "size", "regulars", "--dir", shop)
+    assert (code, "unknown_lost" in out) == (0, True)
+
+
+def test_list_tells_owner_change_and_alerts(asked: Callable[..., Any], run_main: Run, shop: Path) -> None:
+    rows = {row["name"]: row for row in asked("list")}
+    regulars = rows["regulars"]
+    assert (regulars["owner"], regulars["purpose"], regulars["size"], regulars["change"]) == (
+        "growth",
+        "the newsletter",
+        4,
+        2,
+    )
+    assert "4 users, and at most 2 are expected [audience-out-of-range]" in regulars["alert"]
+    assert "a change of 100 %" in regulars["alert"]
+    assert (rows["oslo"]["size"], rows["oslo"]["change"], rows["oslo"]["redefined"], rows["oslo"]["alert"]) == (
+        5,
+        3,
+        True,
+        None,
+    )
+    # What it asks for was edited, so it was, too.
+    assert rows["both"]["redefined"]
+    for name, row in rows.items():
+        assert row["size"] == asked("size", name)["size"]
+    code, out, _ = run_main("segments", "list", "--dir", shop, "--lang", "zh")
+    assert (code, "常客" in out, "+3 (edited)" in out) == (0, True, True)
+
+
+def test_an_edit_since_the_build_is_counted_and_told(shop: Path, tmp_path: Path, run_main: Run) -> None:
+    root = shutil.copytree(shop, tmp_path / "copy")
+    path = root / "segments" / "some.yaml"
+    path.write_text(
+        path.read_text("utf-8").replace("visits >= 3", "visits >= 4") + "new: {where: visits >= 1}\n", "utf-8"
+    )
+    code, out, _ = run_main("segments", "list", "--dir", root, "--format", "json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert code == 0
+    assert rows["regulars"]["size"] == 3
+    assert "edited after snapshot" in rows["regulars"]["alert"]
+    assert "edited after snapshot" in rows["both"]["alert"]
+    assert (rows["new"]["size"], rows["new"]["change"]) == (6, None)
+    assert "not materialised" in rows["new"]["alert"]
+    code, out, err = run_main("segments", "build", "--dir", root, "--format", "json")
+    assert "[audience-out-of-range]" in err
+    code, out, _ = run_main("segments", "overlap", "new", "regulars", "--dir", root, "--format", "json")
+    assert json.loads(out)["pairs"][0]["both"] == 3
+
+
+def test_why_in_both_languages(asked: Callable[..., Any], run_main: Run, shop: Path) -> None:
+    found = asked("why", "both", "u5")
+    assert (found["user_id"], found["member"], found["exact"]) == ("u5", False, True)
+    assert [(test["place"], test["under"], test["met"], test["wanted"]) for test in found["tests"]] == [
+        ("1", "and > segment regulars", False, True), ("2", "and > not > segment oslo", True, False),
+    ]  # fmt: skip
+    assert found["tests"][0]["origins"] == [
+        {"tag": "visits", "kind": "count", "window": "30d", "sources": ["acts"], "events": 2}
+    ]
+    assert found["tests"][1]["origins"][0]["sources"] == ["people"]
+    assert "visits: 1 more (3 instead of 2) and city: anything but Oslo or Bern" in found["sentence_en"]
+    assert "访问数：再多 1 次（由 2 到 3）" in found["sentence_zh"]
+    assert [change["tag"] for change in found["changes"][0]] == ["visits", "city"]
+
+    measured = asked("why", "--where", "did('visit', at_least => 5, within => '30d')", "u5")
+    assert measured["tests"][0]["measured"] == 2
+    assert "3 more (5 instead of 2)" in measured["sentence_en"]
+    code, out, _ = run_main(
+        "segments", "why", "--where", "did('visit', at_most => 3)", "u0", "--dir", shop, "--lang", "zh"
+    )
+    assert code == 0
+    assert "再少 9（由 12 到 3）" in out
+    code, out, _ = run_main("segments", "why", "regulars", "u0", "--dir", shop)
+    assert "u0 is in regulars. Smallest change to leave: visits: 10 fewer (2 instead of 12)." in out
+
+
+def test_mistakes_of_why(run_main: Run, shop: Path) -> None:
+    assert "[no-user]" in run_main("segments", "why", "regulars", "--dir", shop)[2]
+    assert "[unknown-user]" in run_main("segments", "why", "regulars", "u77", "--dir", shop)[2]
+    assert "[unknown-segment]" in run_main("segments", "why", "regularz", "u1", "--dir", shop)[2]
+    assert (
+        "[name-and-where]" in run_main("segments", "why", "regulars", "u1", "--where", "visits > 1", "--dir", shop)[2]
+    )
+
+
+def test_history_tells_edits_apart(asked: Callable[..., Any], run_main: Run, shop: Path) -> None:
+    first, second = asked("history", "oslo")["history"]
+    assert (first["size"], second["size"], second["definition"]) == (2, 5, "edited")
+    assert (second["condition_before"], second["condition"]) == ("city = 'Oslo'", "city in ('Oslo', 'Bern')")
+    assert (second["joined"], second["joined_by_users"], second["joined_by_definition"]) == (3, 0, 3)
+    found = asked("history", "regulars")
+    assert found["expect"] == {"min": None, "max": 2, "change": 0.1}
+    assert found["history"][1]["movers"] == [
+        {"change": "joined", "place": "1", "condition": "visits >= 3", "count": 2, "alone": 2}
+    ]
+    assert [alert["code"] for alert in found["history"][1]["alert"]] == ["audience-out-of-range"] * 2
+    code, out, _ = run_main("segments", "history", "regulars", "--dir", shop, "--lang", "zh")
+    assert (code, "访问数 不少于 3" in out) == (0, True)
+    assert "[unknown-segment]" in run_main("segments", "history", "regularz", "--dir", shop)[2]
+
+
+def test_overlap_counts_what_size_counts(asked: Callable[..., Any], run_main: Run, shop: Path) -> None:
+    found = asked("overlap", "--all", "--where", "visits >= 6")
+    sizes = {one["name"]: one["size"] for one in found["segments"]}
+    for name in ("regulars", "oslo", "both"):
+        assert sizes[name] == asked("size", name)["size"]
+    for pair in found["pairs"]:
+        conditions = [
+            f"in_segment('{name}')" if name in ("regulars", "oslo", "both") else name
+            for name in (pair["first"], pair["second"])
+        ]
+        assert pair["both"] == asked("size", "--where", " and ".join(conditions))["size"]
+    assert sum(one["count"] for one in found["intersections"]) + found["rest"] == found["union"]
+    code, out, err = run_main("segments", "overlap", "regulars", "oslo", "--dir", shop)
+    assert (code, "●" in out, "fewer than 10 users" in err) == (0, True, True)
+    assert "[too-few-segments]" in run_main("segments", "overlap", "oslo", "--dir", shop)[2]
+    assert "[name-and-all]" in run_main("segments", "overlap", "oslo", "--all", "--dir", shop)[2]
+
+
+def test_suggested_groups_can_be_saved_once(shop: Path, tmp_path: Path, run_main: Run) -> None:
+    root = shutil.copytree(shop, tmp_path / "copy")
+    code, out, _ = run_main("segments", "suggest", "rfm", "--write", "--dir", root, "--format", "json")
+    rows = json.loads(out)
+    assert (code, len(rows), rows[0]["path"]) == (0, 8, "segments/value_group_important_value.yaml")
+    listed = {
+        row["name"]: row["size"]
+        for row in json.loads(run_main("segments", "list", "--dir", root, "--format", "json")[1])
+    }
+    assert all(listed[row["name"]] == row["size"] for row in rows)
+    code, _, err = run_main("segments", "suggest", "rfm", "--write", "--dir", root)
+    assert (code, err.count("[name-taken]")) == (1, 8)
+    assert "[no-grid]" in run_main("segments", "suggest", "lifecycle", "--dir", root)[2]
+    assert "did you mean 'rfm'" in run_main("segments", "suggest", "rmf", "--dir", root)[2]
