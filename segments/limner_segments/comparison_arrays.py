@@ -35,7 +35,7 @@ class Arrays:
     Memory for a column of all users is taken once: to take and clear it for each would cost as much as the counting.
     """
 
-    def __init__(self, parts: Sequence[Flags], sides: Sequence[Numbers]) -> None:
+    def __init__(self, parts: Sequence[Flags], sides: Sequence[Numbers | None]) -> None:
         self.users = len(parts[0])
         self.parts = parts
         # The parts again, as 0 and 1: what a sum over a part is weighed by. None where nobody is in it.
@@ -66,14 +66,17 @@ class Arrays:
         centre = sample[len(sample) // 2].item() if len(sample) else 0
         np.copyto(values, centre, where=self.unknown)
         points = _points(sample, values)
-        np.floor(values, out=self.deviations)
-        whole = whole or bool(np.equal(self.deviations, values, out=self.flags).all())
+        if not whole:
+            whole = bool(np.equal(np.floor(values, out=self.deviations), values, out=self.flags).all())
         bands = number_bands(points, whole, len(points) <= FEW and self._are_all(values, points))
         with np.errstate(invalid="ignore", over="ignore"):
             np.subtract(values, centre, out=self.deviations)
             # Not the dot product: its threads would stand in each other's way here.
-            sums = [np.einsum("i,i->", self.deviations, side) for side in self.sides]
-            squares = [np.einsum("i,i,i->", self.deviations, self.deviations, side) for side in self.sides]
+            sums = [0.0 if side is None else np.einsum("i,i->", self.deviations, side) for side in self.sides]
+            squares = [
+                0.0 if side is None else np.einsum("i,i,i->", self.deviations, self.deviations, side)
+                for side in self.sides
+            ]
         counts = self._bands(tag, values, centre, bands, lambda value: value)
         known = TagCounts(tag, counts).known[0]
         moments = Moments(np.array(known, dtype=np.float64), np.array(sums), np.array(squares))

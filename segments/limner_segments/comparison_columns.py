@@ -23,7 +23,7 @@ def count_tags(
 ) -> list[TagCounts]:
     """The counts of each of these columns of `profiles`, in their order; `cursor` is the one that `read_membership` got."""
     parts = membership.parts
-    sides = [part.astype(np.float64) for part in parts]
+    sides = [part.astype(np.float64) if part.any() else None for part in parts]
     stored = dict(cursor.execute("SELECT column_name, column_type FROM (DESCRIBE profiles)").fetchall())
     own = threading.local()
 

@@ -17,6 +17,8 @@ from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
 from limner_segments.audience import condition_sql, prepare, require_tags
 
+_USERS = "users_alike"
+
 
 @dataclass(frozen=True)
 class FunnelStep:
@@ -60,12 +62,18 @@ def measure_funnel(snapshot: Snapshot, condition: Predicate) -> list[FunnelStep]
     columns = [exp.alias_(_or_false(condition_sql(part, scope)), f"part_{n}") for n, part in enumerate(parts)]
     unknowns = [exp.alias_(_unknown(step.condition), f"unknown_{n}") for n, step in enumerate(plan)]
     inner = exp.select(*columns, *unknowns).from_("profiles")
-    counts: list[exp.Expr] = [exp.Count(this=exp.Star())]
+    # Users who are alike in every rule are counted together first, so that the sums below are over a few rows.
+    names = [exp.column(each.alias) for each in (*columns, *unknowns)]
+    alike = exp.select(*names, exp.alias_(exp.Count(this=exp.Star()), _USERS)).from_(
+        inner.subquery("rules", copy=False)
+    )
+    alike = alike.group_by(*(name.copy() for name in names))
+    counts: list[exp.Expr] = [_count(exp.true())]
     for number, step in enumerate(plan):
         unknown = exp.column(f"unknown_{number}")
         lost = exp.and_(step.before.copy(), exp.not_(step.alone.copy()), unknown.copy())
         counts += [_count(step.alone), _count(step.after), _count(step.before), _count(unknown), _count(lost)]
-    query = exp.select(*counts).from_(inner.subquery("rules", copy=False))
+    query = exp.select(*counts).from_(alike.subquery("alike", copy=False))
     with snapshot.connection.cursor() as cursor:
         users, *found = cursor.execute(query.sql(dialect="duckdb")).fetchall()[0]
     return _steps(plan, [int(each) for each in found], int(users))
@@ -134,4 +142,6 @@ def _unknown(condition: Predicate) -> exp.Expr:
 
 
 def _count(test: exp.Expr) -> exp.Expr:
-    return exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=test.copy()))
+    """How many users are in the rows of users who are alike for which the test holds."""
+    total = exp.Filter(this=exp.Sum(this=exp.column(_USERS)), expression=exp.Where(this=test.copy()))
+    return exp.Coalesce(this=total, expressions=[exp.Literal.number(0)])

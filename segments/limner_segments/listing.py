@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from limner_profile.errors import RefusedError
+from limner_profile.errors import UserError
 from limner_profile.snapshots import Snapshot
 from limner_segments.audience import measure_audience, measure_many, require_tags
 from limner_segments.bitmaps import read_sizes
@@ -49,16 +49,16 @@ def list_sizes(
         try:
             require_tags(snapshot, sorted(conditions[name].fields()))
             counted.append(name)
-        except RefusedError as error:
+        except UserError as error:
             words[name] = error.issues[0].message
     try:
         found = measure_many(snapshot.connection, [conditions[name] for name in counted])
         sizes |= dict(zip(counted, found, strict=True))
-    except RefusedError:  # one of them asks for behaviour that is no longer there
+    except UserError:  # one of them asks for behaviour that is no longer there
         for name in counted:
             try:
                 sizes[name] = measure_audience(snapshot, conditions[name]).size
-            except RefusedError as error:
+            except UserError as error:
                 words[name] = error.issues[0].message
     users = int(snapshot.value("SELECT count(*) FROM profiles"))
     built = _stored(snapshot)

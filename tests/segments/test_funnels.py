@@ -208,6 +208,14 @@ def test_who_may_still_finish_is_told() -> None:
     assert run([("u1", at("2025-03-31 00:00"), "a"), ("u1", at("2025-03-31 09:00"), "b")], steps)["open"] == 0
 
 
+def test_in_strict_order_nobody_may_finish_after_a_foreign_step() -> None:
+    steps = [step("a"), step("b", "2d"), step("c", "2d")]
+    begun = ("u1", at("2025-03-31 00:00"), "a")
+    assert run([begun], steps, strict=True)["open"] == 1
+    assert run([begun, ("u1", at("2025-03-31 09:00"), "c")], steps, strict=True)["open"] == 0
+    assert run([begun, ("u1", at("2025-03-31 09:00"), "c")], steps)["open"] == 1
+
+
 FUNNELS = """
 growth:
   title: {en: growth, zh: 增长}

@@ -172,6 +172,15 @@ def test_months_are_counted_from_the_day_of_the_start() -> None:
     assert add_months(date(2024, 1, 31), 1) == date(2024, 2, 29)
 
 
+def test_weeks_are_counted_from_the_day_of_the_start() -> None:
+    # From Thursday the 6th: the 12th is its seventh day, the 13th begins the second week.
+    for day, periods in (("12", [1, 0, 0]), ("13", [0, 1, 0]), ("19", [0, 1, 0]), ("20", [0, 0, 1])):
+        acts = [("u1", at("2025-03-06 23:00"), "a"), ("u1", at(f"2025-03-{day} 01:00"), "b")]
+        rows = run(acts, Retention(Acts(("b",)), Acts(("a",)), "week", 2), {})
+        assert [row[3] for row in rows] == periods
+        assert rows[0][0] == date(2025, 3, 3)
+
+
 def snapshot_of(folder: Path, cohorts: dict[str, tuple[int, int]], as_of: datetime = AS_OF) -> Snapshot:
     """A snapshot whose users joined on a day, so many of them, of whom so many came back the next day."""
     store = SnapshotStore(folder)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ KEYS: dict[tuple[str, ...], str] = {
         "tag type users unknown coverage distinct_values mean min quartile_1 median quartile_3 max earliest latest top_values psi "
         "compared_with breach age_hours drift"
     ),
-    ("segments", "list"): "name title size share condition where",
+    ("segments", "list"): "name title owner purpose size share change redefined alert condition where",
     ("segments", "show", "quiet_payers"): (
         "name title purpose condition sentence_en sentence_zh sql size share unknown_share origin"
     ),
-    ("segments", "size", "quiet_payers"): "size users share unknown unknown_share snapshot as_of",
+    ("segments", "size", "quiet_payers"): "size users share unknown unknown_share snapshot as_of steps",
     ("segments", "compare", "quiet_payers"): (
         "tag title trait audience_share base_share tgi tgi_low tgi_high ceiling q_value tautological suppressed effect_size measure "
         "condition fixed_by audience_mean base_mean mean_difference mean_low mean_high"
@@ -142,6 +143,9 @@ def test_an_export_tells_its_path_and_manifest(reading_project: Project, run_mai
     assert content["columns"] == ["user_id", "age", "city"]
     assert content["path"] == str(tmp_path / "x.csv")
     del content["path"]
+    # What the ledger says of it stands beside the manifest.
+    assert re.fullmatch(r"\d{8}-\d{4}", content.pop("export"))
+    assert content.pop("accounting")["recipients"] == content["rows"]
     assert content == json.loads((tmp_path / "x.csv.manifest.json").read_text(encoding="utf-8"))
 
 

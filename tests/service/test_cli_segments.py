@@ -156,6 +156,7 @@ def test_why_in_both_languages(asked: Callable[..., Any], run_main: Run, shop: P
 
 def test_mistakes_of_why(run_main: Run, shop: Path) -> None:
     assert "[no-user]" in run_main("segments", "why", "regulars", "--dir", shop)[2]
+    assert "[many-users]" in run_main("segments", "why", "regulars", "u1", "u2", "--dir", shop)[2]
     assert "[unknown-user]" in run_main("segments", "why", "regulars", "u77", "--dir", shop)[2]
     assert "[unknown-segment]" in run_main("segments", "why", "regularz", "u1", "--dir", shop)[2]
     assert (

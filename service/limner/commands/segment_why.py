@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 
 def why(
-    first: Annotated[
-        str, typer.Argument(metavar="[NAME] USER", help="A segment's name, and a user_id or any id merged into one.")
+    name_and_user: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME] USER", help="A segment's name (or --where), and a user_id or any id merged into one."
+        ),
     ],
-    second: Annotated[str | None, typer.Argument(metavar="", show_default=False, hidden=True)] = None,
     directory: Dir = Path("."),
     where: WhereText = None,
     snapshot: SnapshotId = None,
@@ -49,13 +51,14 @@ def why(
     from limner_segments.why_words import change_words, why_sentence
 
     chosen = style_of(style)
-    if where is None and second is None:
+    if len(name_and_user) > 2:
         raise RefusedError(
-            Issue(
-                "no-user", "", f"only {first!r} is given", "name a segment and a user: 'limner segments why NAME USER'"
-            )
+            Issue("many-users", "", f"{len(name_and_user)} words are given", "name one segment and one user")
         )
-    name, user = (None, first) if where is not None and second is None else (first, str(second))
+    name, user = name_and_user if len(name_and_user) == 2 else (None, name_and_user[0])
+    if name is None and where is None:
+        hint = "name a segment and a user: 'limner segments why NAME USER'"
+        raise RefusedError(Issue("no-user", "", f"only {user!r} is given", hint))
     project = opened(directory)
     wanted: Literal["en", "zh"] = "zh" if language_of(project, language) == "zh" else "en"
     named = segment_of(project, name, where)
@@ -83,11 +86,11 @@ def why(
         [
             {
                 "tag": key if key in found.values else None,
-                "to": None if key not in found.values or nearest(found.facts[key], asked).value == OTHER
-                else nearest(found.facts[key], asked).value,
-                "words": change_words(found, found.facts[key], asked, wanted, catalog),
+                "to": None if key not in found.values or nearest(found.facts[key], name_and_user).value == OTHER
+                else nearest(found.facts[key], name_and_user).value,
+                "words": change_words(found, found.facts[key], name_and_user, wanted, catalog),
             }
-            for key, asked in way.items()
+            for key, name_and_user in way.items()
         ]
         for way in found.flips.ways
     ]  # fmt: skip

@@ -76,13 +76,12 @@ def size(
             "size": measured.size, "users": measured.users, "share": measured.share,
             "unknown": measured.unknown, "unknown_share": measured.unknown_share, "snapshot": current.id, "as_of": current.as_of_text,
         }  # fmt: skip
-    if chosen is Format.json:
+    if chosen is not Format.table:
         print_object({**content, "steps": steps}, chosen)
         return
     print_object(content, chosen)
-    if chosen is Format.table:
-        console().print()
-        print_rows(steps, chosen)
+    console().print()
+    print_rows(steps, chosen)
 
 
 @app.command("sql")

@@ -1,0 +1,120 @@
+"""The counts of columns of many users and of every stored type, against DuckDB counting each trait by its condition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+from sqlglot import exp
+
+from limner_profile.sources import FieldType
+from limner_segments.comparison_columns import count_tags
+from limner_segments.comparison_counts import TagCounts, read_membership
+from limner_segments.comparison_levels import MAX_LEVELS
+
+USERS = 50_000  # more than the sample that cuts are found from
+COLUMNS: dict[str, tuple[FieldType, str]] = {
+    "tiny": ("number", "CAST(i % 5 AS TINYINT)"),
+    "whole": ("number", "CASE WHEN i % 7 > 0 THEN CAST(floor(exp((i * 7919 % 1000) / 150.0)) AS BIGINT) END"),
+    "huge": ("number", "CAST(i % 1000 AS HUGEINT) * 1000000000000000000000"),
+    "money": ("number", "CAST((i * 31 % 9973) / 7.0 - 300 AS DECIMAL(12, 2))"),
+    "real": ("number", "CASE WHEN i % 10 > 2 THEN (i * 7919 % 10007) / 10007.0 ELSE 0 END"),
+    "small": ("number", "CAST((i % 97) / 8.0 AS FLOAT)"),
+    "odd": ("number", "CASE WHEN i % 50 < 3 THEN CAST((['inf', '-inf', 'nan'])[i % 50 + 1] AS DOUBLE) ELSE i % 300 END"),
+    "never": ("number", "CAST(NULL AS DOUBLE)"),
+    "rare": ("number", "CASE WHEN i % 5000 = 3 THEN CAST(i AS DOUBLE) END"),
+    "flag": ("boolean", "CASE WHEN i % 3 > 0 THEN i % 4 = 0 END"),
+    "day": ("date", "CASE WHEN i % 4 > 0 THEN DATE '2022-03-05' + CAST(i % 1100 AS INTEGER) WHEN i % 8 = 0 THEN DATE 'infinity' END"),
+    "moment": ("time", "TIMESTAMP '2024-12-31 22:00:00' + to_minutes(i % 9000)"),
+    "town": ("category", "CASE WHEN i % 9 > 0 THEN 'it''s ' || CAST(i * i % 13 AS VARCHAR) END"),
+    "shop": ("category", "CASE WHEN i % 120 = 0 THEN 'niche' ELSE 's' || CAST(floor(sqrt(i)) AS INTEGER) END"),
+}  # fmt: skip
+TYPES = {name: kind for name, (kind, _) in COLUMNS.items()}
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as opened:
+        columns = ", ".join(f"{sql} AS {name}" for name, (_, sql) in COLUMNS.items())
+        opened.execute(f"CREATE TABLE profiles AS SELECT 'u' || i AS user_id, i, {columns} FROM range({USERS}) AS t(i)")
+        yield opened
+
+
+@pytest.fixture(
+    scope="module", params=["TRUE", "i % 5 > 1", "NOT coalesce(i % 6 < 2, FALSE)", "i % 10 = 0 AND i % 60 < 30"]
+)
+def counted(request: pytest.FixtureRequest, connection: duckdb.DuckDBPyConnection) -> tuple[str, dict[str, TagCounts]]:
+    with connection.cursor() as cursor:
+        membership = read_membership(cursor, "i % 6 < 2", request.param)
+        return request.param, {each.tag: each for each in count_tags(cursor, membership, TYPES)}
+
+
+@pytest.mark.parametrize("tag", COLUMNS)
+def test_each_trait_has_the_users_that_its_condition_finds(
+    connection: duckdb.DuckDBPyConnection, counted: tuple[str, dict[str, TagCounts]], tag: str
+) -> None:
+    other, found = counted
+    counts = found[tag].counts
+    assert sum(count.users for count in counts) == USERS
+    assert len({count.condition.to_text() for count in counts}) == len(counts)
+    for count in counts:
+        where = count.condition.to_sql(lambda name: exp.column(name)).sql(dialect="duckdb")
+        row = connection.execute(
+            f"SELECT count(*) FILTER (WHERE a AND NOT b), count(*) FILTER (WHERE a AND b), count(*) FILTER (WHERE b AND NOT a), count(*) "
+            f"FROM (SELECT *, i % 6 < 2 AS a, coalesce({other}, FALSE) AS b FROM profiles) WHERE {where}"
+        ).fetchall()[0]
+        assert (*count.parts, count.users) == row, count.condition.to_text()
+
+
+@pytest.mark.parametrize("tag", ["tiny", "whole", "money", "real", "small"])
+def test_moments_are_those_of_the_known_values(
+    connection: duckdb.DuckDBPyConnection, counted: tuple[str, dict[str, TagCounts]], tag: str
+) -> None:
+    other, found = counted
+    moments, centre = found[tag].moments, found[tag].centre
+    assert moments is not None
+    for part, where in enumerate(("a AND NOT b", "a AND b", "b AND NOT a")):
+        users, mean, spread = connection.execute(
+            f"SELECT count({tag}), avg(CAST({tag} AS DOUBLE)), var_samp(CAST({tag} AS DOUBLE)) FROM "
+            f"(SELECT *, i % 6 < 2 AS a, coalesce({other}, FALSE) AS b FROM profiles) WHERE {where}"
+        ).fetchall()[0]
+        assert moments.users[part] == users
+        if users:
+            ours = moments.total[part] / users
+            assert centre + ours == pytest.approx(mean, rel=1e-9)
+            assert (moments.squares[part] - ours * moments.total[part]) / (users - 1) == pytest.approx(spread, rel=1e-6)
+
+
+def test_infinite_values_have_no_mean_and_no_edge(counted: tuple[str, dict[str, TagCounts]]) -> None:
+    odd = counted[1]["odd"]
+    assert odd.moments is not None
+    assert not math.isfinite(odd.moments.total.sum())
+    assert all("inf" not in (count.name or "") for count in odd.counts)
+
+
+def test_bands_come_from_the_values_of_few_where_few_have_one(counted: tuple[str, dict[str, TagCounts]]) -> None:
+    rare = [count for count in counted[1]["rare"].counts if count.name is not None]
+    assert sum(count.users for count in rare) == USERS // 5000
+    assert len(rare) >= 4
+    assert [count.name for count in counted[1]["never"].counts] == [None]
+    assert [count.name for count in counted[1]["tiny"].counts] == ["0", "1", "2", "3", "4"]
+
+
+def test_a_value_that_only_one_audience_has_often_is_shown(
+    connection: duckdb.DuckDBPyConnection, counted: tuple[str, dict[str, TagCounts]]
+) -> None:
+    other, found = counted
+    shops = {count.name: count for count in found["shop"].counts}
+    assert len(shops) <= MAX_LEVELS + 6
+    assert shops[""].rest
+    common = connection.execute("SELECT shop FROM profiles GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 10").fetchall()
+    assert [count.name for count in shops.values() if count.candidates == 1 and not count.rest] == [
+        row[0] for row in common
+    ]
+    distinct = connection.execute("SELECT count(DISTINCT shop) FROM profiles").fetchall()[0][0]
+    picked = {name: count.candidates for name, count in shops.items() if count.candidates > 1}
+    assert set(picked.values()) <= {distinct}  # as many values as there are were looked at
+    if other.startswith("i % 10 = 0"):
+        assert "niche" in picked  # a sixth of that audience, and rarer than ten others among all users
