@@ -292,8 +292,40 @@ def _summed(
         {field: by_name[field] for field, has in zip(inferred, filled, strict=True) if has},
         read=(*plan.new, *plan.changed),
         gone=plan.gone,
-        notes=plan.notes,
+        notes=plan.notes + _blanks(con, workspace.state, plan, parts),
     )
+
+
+def _blanks(con: duckdb.DuckDBPyConnection, state: Path, plan: SourcePlan, parts: Sequence[Part]) -> tuple[str, ...]:
+    """A note for each category that has values in what was read just now that differ from another in blanks at the ends only."""
+    files = [state / part.in_use for part in parts if part.origin in {*plan.new, *plan.changed} or plan.batch]
+    keys = ("user_id", "other_id", "event_id")
+    names = [field.name for field in plan.fields if field.type == "category" and field.name not in keys]
+    if not files or not names:
+        return ()
+    rows = f"read_parquet({parquet_list(files)}, union_by_name = true)"
+    # Most columns have no such value, which this tells at a quarter of the cost of trimming all.
+    padded = {name: f"({quoted(name)} LIKE '% ' OR {quoted(name)} LIKE ' %')" for name in names}
+    counts = con.execute(f"SELECT {', '.join(f'count(*) FILTER (WHERE {padded[name]})' for name in names)} FROM {rows}")
+    notes = []
+    for name, count in zip(names, counts.fetchall()[0], strict=True):
+        if not count:
+            continue
+        field = quoted(name)
+        found, affected, example = con.execute(
+            f"WITH padded AS (SELECT {field} AS value, count(*) AS n FROM {rows} WHERE {padded[name]} GROUP BY 1) "
+            "SELECT count(*), sum(n), arg_max(value, n) FROM padded "
+            f"WHERE trim(value) IN (SELECT {field} FROM {rows}) "
+            "OR trim(value) IN (SELECT trim(value) FROM padded GROUP BY 1 HAVING count(*) > 1)"
+        ).fetchall()[0]
+        if found:
+            values, verb = ("value", "differs") if found == 1 else ("values", "differ")
+            shown = f"{affected:,} {'row' if affected == 1 else 'rows'}"
+            notes.append(
+                f"{plan.source}: {found:,} {values} of {name} ({shown}, such as {example!r}) {verb} from another only in blanks "
+                "at the ends, and count for themselves"
+            )
+    return tuple(notes)
 
 
 def _span(con: duckdb.DuckDBPyConnection, state: Path, parts: Iterable[Part]) -> tuple[str | None, str | None]:

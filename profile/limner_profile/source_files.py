@@ -1,6 +1,6 @@
 """The files of a source: which they are, which columns they have, and whether those are the columns that the mapping names.
 
-Imports sources, csv_dialect and json_lines.
+Imports sources, csv_dialect, encodings and json_lines.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from limner_profile.csv_dialect import csv_types, header_line, is_csv
+from limner_profile.encodings import check_encoding
 from limner_profile.errors import Issue, SourceError, did_you_mean
 from limner_profile.json_lines import json_columns
 from limner_profile.sources import FieldType, Source, is_duckdb, is_json
@@ -68,11 +69,14 @@ def detach_duckdb(con: duckdb.DuckDBPyConnection) -> None:
 def file_columns(file: Path, where: str, source: Source | None = None) -> dict[str, str]:
     """Column name to DuckDB type, as the file says (Parquet, DuckDB) or as its first rows suggest (CSV, JSON lines).
 
-    `source` says which table of a DuckDB file is meant, and which rare keys of JSON lines are looked for.
+    `source` says which table of a DuckDB file is meant, and which rare keys of JSON lines are looked for. Raises SourceError
+    for a file that is empty, cannot be read, or is text of another encoding than UTF-8.
     """
     empty = SourceError(Issue("empty-source", where, f"{file.name} is empty", "a source needs at least one row"))
     with duckdb.connect() as con:
         try:
+            if is_json(file) or is_csv(file):
+                check_encoding(file, where)
             if is_json(file):
                 found = json_columns(con, str(file), source.mapped().values() if source else ())
                 if not found and file.stat().st_size == 0:

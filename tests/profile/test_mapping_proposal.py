@@ -406,3 +406,78 @@ def test_pairs_may_be_said_to_be_pairs() -> None:
     done = proposed(text, given={"type": "identities", "user": "b", "other": "a", "kind": "c"})
     assert (done.missing, roles(done)) == ((), {"user": "b", "other": "a", "kind": "c"})
     as_source(done)
+
+
+CUSTOMERS = ("customer_id,city,level,age,signup_date", lambda n: f"C{n % 2001:05}", pick("北京", "上海"), pick("gold", "new"),
+             lambda n: "unknown" if n == 1500 else 20 + n % 50, lambda n: f"2024-0{1 + n % 9}-11")  # fmt: skip
+
+
+@pytest.mark.parametrize("label", ["customers.csv", "export.csv"])
+def test_one_repeated_id_leaves_a_table_of_users_one(label: str) -> None:
+    found = proposed(table(*CUSTOMERS, rows=2002), label)
+    assert (found.type, found.missing) == ("users", ())
+    assert found.type_sure == ("likely" if label == "customers.csv" else "?")
+    assert roles(found) == {"user": "customer_id", "since": "signup_date"}
+    assert {(field.name, field.type, field.stated) for field in found.fields if field.name == "age"} == {
+        ("age", "number", True)
+    }
+    assert found.unsure[-2:] == (
+        "customer_id: 1 row of 2,002 repeats the id of another; the last row of a user counts",
+        "age: 1 row of 2,002 is no number ('unknown'): kept aside at the build",
+    )
+
+
+def test_ids_that_often_come_again_are_no_table_of_users() -> None:
+    header, _, *others = CUSTOMERS
+    found = proposed(table(header, lambda n: f"C{n % 1900:05}", *others, rows=2002), "export.csv")
+    assert found.type == "events"
+
+
+def test_acts_of_users_who_rarely_come_again_stay_acts() -> None:
+    text = table(
+        "customer_id,time,page", lambda n: f"C{n % 2001:05}", when("%Y-%m-%d %H:%M"), pick("a", "b"), rows=2002
+    )
+    assert proposed(text, "log.csv").type == "events"
+
+
+@pytest.mark.parametrize("written", ["{}.5", "{},50"])
+def test_one_amount_that_is_none_leaves_the_others_amounts(written: str) -> None:
+    text = table(
+        "order_id;customer_id;order_time;total",
+        lambda n: f"O{n:06}", user, lambda n: "soon" if n in (7, 9) else when("%Y-%m-%d %H:%M")(n),
+        lambda n: "many" if n == 3000 else written.format(n), rows=4060,
+    )  # fmt: skip
+    found = proposed(text, "orders.csv")
+    assert (found.type, found.type_sure, found.missing) == ("orders", "sure", ())
+    assert found.column("amount") == "total"
+    assert found.decimal_comma == ("," in written)
+    assert set(found.unsure) == {
+        "order_time: 2 rows of 4,060 are no time ('soon'): kept aside at the build",
+        "total: 1 row of 4,060 is no number ('many'): kept aside at the build",
+    }
+
+
+def test_many_values_that_are_no_numbers_make_a_column_of_text() -> None:
+    text = table(
+        "user_id,time,event,score", user, when("%Y-%m-%d"), pick("a", "b"), lambda n: "none" if n % 50 == 0 else n % 30
+    )
+    found = proposed(text)
+    assert {field.name: field.type for field in found.fields} == {"score": "category"}
+    assert found.unsure == ()
+
+
+def test_codes_with_a_few_letters_stay_codes() -> None:
+    text = table(
+        "user_id,time,event,product_id", user, when("%Y-%m-%d"), pick("a", "b"), lambda n: "X1" if n == 5 else n % 40
+    )
+    found = proposed(text)
+    assert {(field.name, field.type, field.stated) for field in found.fields} == {("product_id", "category", True)}
+    assert found.unsure == ()
+
+
+def test_values_that_differ_in_blanks_are_told() -> None:
+    text = table("user_id,city", lambda n: f"u{n:03}", lambda n: ("北京", "上海", "北京 ", " 上海", "广州")[n % 5])
+    (line,) = proposed(text, "users.csv").unsure
+    assert line == (
+        "city: 2 of 5 values differ from another only in blanks at the ends, and count as values of their own; mend them in the file"
+    )

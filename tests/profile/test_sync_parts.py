@@ -275,3 +275,20 @@ while True:
     entry = run(root)
     assert counts(entry) == (3000, 3000, 0)
     assert {file for file in content(root) if file.endswith(".parquet")} == set(entry.paths)
+
+
+def test_values_that_differ_in_blanks_only_are_told_of_what_was_read(lay: Lay) -> None:
+    values = ["beijing", "beijing ", "beijing ", " beijing", "a b", "alone ", "", " "]
+    rows = "".join(f"u{n},2025-01-01,x,{n},{value}\n" for n, value in enumerate(values))
+    root = lay({"limner.yaml": EVENTS % "", "a1.csv": HEAD + rows})
+    told = (
+        "acts: 2 values of p (3 rows, such as 'beijing ') differ from another only in blanks at the ends, and count for themselves",
+    )
+    assert run(root).notes == told
+    assert run(root).reused
+    lay({"a2.csv": f"{HEAD}u9,2025-01-02,x,1,plain\n"})
+    assert run(root).notes == ()
+    people = "".join(f"u{n},{value}\n" for n, value in enumerate(["x ", " x", "y"]))
+    root = lay({"limner.yaml": USERS, "a1.csv": f"u,p\n{people}", "a2.csv": "u,p\nu7,y\n"})
+    (note,) = run(root).notes
+    assert note.startswith("people: 2 values of p (2 rows, such as ")

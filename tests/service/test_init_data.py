@@ -54,7 +54,8 @@ def test_a_chinese_shop_from_two_files(tmp_path: Path, run_main: Run) -> None:
     root = tmp_path / "shop"
     (tmp_path / "data" / "old.csv").write_bytes("用户ID,时间\n1,登录\n".encode("gbk"))
     summary, err = begun(root, run_main, "--template", "retail", "--data", tmp_path / "data", "--currency", "CNY")
-    assert "old.csv is left out: old.csv is not UTF-8" in err
+    assert "old.csv is left out: old.csv is not UTF-8, and looks like GBK" in " ".join(err.split())
+    assert "iconv -f GB18030" in " ".join(err.split())
     assert [source["unsure"] for source in summary["sources"]] == [[], []]
     assert summary["events"]["order"] == "order"
     assert {row["name"]: row["why"] for row in summary["off"]} == {
@@ -294,3 +295,41 @@ def test_columns_with_odd_names_are_mapped(tmp_path: Path, run_main: Run) -> Non
     assert values(tmp_path / "my: shop", run_main, "select sum(order_count) as orders from profiles") == [
         {"orders": 30}
     ]
+
+
+def test_a_slip_in_a_table_is_told_and_costs_no_definitions(tmp_path: Path, run_main: Run) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    members = [f"{number},北京,2024-01-05 10:00:00" for number in range(1000, 1400)]
+    orders = [
+        f"D{number:04};{1000 + number % 400};2025-0{1 + number % 3}-11 12:00;{10 + number % 7}.5"
+        for number in range(900)
+    ]
+    tables = {"会员": ("会员编号,城市,注册时间", members), "订单": ("订单号;会员编号;下单时间;实付金额", orders)}
+    summaries = {}
+    for slips in (False, True):
+        if slips:
+            members.append("1007,北京 ,2024-02-05 10:00:00")
+            orders[500] = orders[500].rsplit(";", 1)[0] + ";许多"
+        for name, (header, rows) in tables.items():
+            (data / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+        root = tmp_path / f"shop{slips}"
+        summaries[slips], err = begun(root, run_main, "--template", "retail", "--data", data)
+    assert summaries[True]["off"] == summaries[False]["off"]
+    assert {source["source"]: source["type"] for source in summaries[True]["sources"]} == {
+        "会员": "users",
+        "订单": "orders",
+    }
+    assert [source["unsure"] for source in summaries[False]["sources"]] == [[], []]
+    unsure = [line for source in summaries[True]["sources"] for line in source["unsure"]]
+    assert unsure == [
+        "会员编号: 1 row of 401 repeats the id of another; the last row of a user counts",
+        "城市: 1 of 2 values differ from another only in blanks at the ends, and count as values of their own; mend them in the file",
+        "实付金额: 1 row of 900 is no number ('许多'): kept aside at the build",
+    ]
+    assert "? 订单.csv: 实付金额: 1 row of 900 is no number" in " ".join(err.split())
+    kept = values(root, run_main, "SELECT * FROM sources")
+    assert {(row["source"], row["rows"], row["rejected"]) for row in kept} == {
+        ("会员", 400, 0),
+        ("订单", 899, 1),
+    }

@@ -52,7 +52,8 @@ def choose_fields(
         elif kind == "number" and _is_code(column, known):
             fields.append(FieldProposal(name, column, "category", stated=True))
         else:
-            fields.append(FieldProposal(name, column, kind))
+            odd = known.no_numbers if kind == "number" else known.no_times if kind in ("date", "time") else ()
+            fields.append(FieldProposal(name, column, kind, stated=bool(odd)))
     return tuple(fields), out
 
 

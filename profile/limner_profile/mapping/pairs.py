@@ -33,7 +33,7 @@ def find_pair(facts: Mapping[str, ColumnFacts], label: str) -> Pair | None:
     mapped = {chosen.column for chosen in roles.values()}
     if any(name not in mapped and not _says_nothing(name, known) for name, known in facts.items()):
         return None
-    once = any(facts[name].unique for name in ids)
+    once = any(facts[name].once for name in ids)
     if has_word(label, files["users"]) and not has_word(label, words_of("other_ids")) and once:
         return None  # a table of users with their phones or devices
     return Pair(roles, f"{ids[0]} and {ids[1]} are ids, and nothing else is told of them")

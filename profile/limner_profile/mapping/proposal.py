@@ -31,6 +31,7 @@ NEEDED: Mapping[SourceType, tuple[str, ...]] = {
     "orders": ("user", "time", "amount"),
     "identities": ("user", "other"),
 }
+_TIMES = ("time", "received", "since", "updated_at", "until")
 # What may be given beside the columns of roles.
 _NO_ROLES = frozenset({"type", "event_name", "time_format"})
 
@@ -40,7 +41,8 @@ class MappingProposal:
     """What the rows of a file are, and what its columns mean. `left_out` are columns that nothing maps, each with why.
 
     `event_name` is the one name for all rows where no column holds it, `time_format` how times are written where it is
-    not ISO 8601, `offsets` the offsets beside them (empty text for none), `notes` what the user should know.
+    not ISO 8601, `offsets` the offsets beside them (empty text for none), `notes` what the user should know, `odd` which columns
+    hold a few values that do not go with the others.
     """
 
     label: str
@@ -57,6 +59,7 @@ class MappingProposal:
     keep_duplicates: bool = False
     decimal_comma: bool = False
     notes: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
 
     def column(self, role: str) -> str | None:
         """The column that has a role, or None."""
@@ -81,7 +84,7 @@ class MappingProposal:
                 lines.append(f"{role}: {chosen.column or 'none'} ({chosen.why})")
         if self.event_name and self.event_name_sure == "?":
             lines.append(f"event_name: {self.event_name} (after the file: no column seems to name the event)")
-        return tuple(lines)
+        return (*lines, *self.odd)
 
 
 def propose_mapping(
@@ -116,7 +119,7 @@ def propose_from(
             continue
         if role in said:
             roles[role] = RoleProposal(said[role], why="as you said")
-        elif role == "updated_at" and user.column and facts[user.column].unique:
+        elif role == "updated_at" and user.column and facts[user.column].once:
             # A row a user is what the user is today: nobody knows what came before.
             roles[role] = RoleProposal(None)
         elif role == "event" and said.get("event_name"):
@@ -171,6 +174,7 @@ def propose_from(
     return MappingProposal(
         label, kind, kind_sure, kind_why, roles, fields, left_out, event_name, name_sure,
         reading.format if reading else None, offsets, keep, comma, tuple(notes),
+        _odd_values(kind, roles, fields, facts),
     )  # fmt: skip
 
 
@@ -223,6 +227,45 @@ def _doubts(
     return notes
 
 
+def _odd_values(
+    kind: SourceType,
+    roles: Mapping[str, RoleProposal],
+    fields: Sequence[FieldProposal],
+    facts: Mapping[str, ColumnFacts],
+) -> tuple[str, ...]:
+    """A line for each mapped column that holds a few values unlike the others: no number, no time, an id that comes again."""
+    lines = []
+    columns = {chosen.column: role for role, chosen in roles.items() if chosen.column}
+    user = roles["user"].column if "user" in roles else None
+    if kind == "users" and user and facts[user].once and not facts[user].unique and not roles["updated_at"].column:
+        known = facts[user]
+        again = known.known - known.distinct
+        rows = f"{again:,} {'row' if again == 1 else 'rows'} of {known.known:,}"
+        verb = "repeats" if again == 1 else "repeat"
+        lines.append(f"{user}: {rows} {verb} the id of another; the last row of a user counts")
+    types = {field.column: field.type for field in fields}
+    for column, known in facts.items():
+        role = columns.get(column)
+        if role == "amount" or types.get(column) == "number":
+            lines += _odd_line(known, known.no_numbers, "no number")
+        elif role in _TIMES or types.get(column) in ("date", "time"):
+            lines += _odd_line(known, known.no_times, "no time")
+        elif (role == "event" or types.get(column) == "category") and known.padded:
+            lines.append(
+                f"{column}: {known.padded:,} of {known.distinct + known.padded:,} values differ from another only in blanks at the ends, "
+                "and count as values of their own; mend them in the file"
+            )
+    return tuple(lines)
+
+
+def _odd_line(known: ColumnFacts, odd: Sequence[str], what: str) -> list[str]:
+    if not odd:
+        return []
+    rows, verb = ("row", "is") if len(odd) == 1 else ("rows", "are")
+    shown = ", ".join(repr(value) for value in list(dict.fromkeys(odd))[:3])
+    return [f"{known.name}: {len(odd):,} {rows} of {known.rows:,} {verb} {what} ({shown}): kept aside at the build"]
+
+
 def _type_of(
     facts: Mapping[str, ColumnFacts], user: RoleProposal, label: str, said: Mapping[str, str | None]
 ) -> tuple[SourceType, Sureness, str]:
@@ -249,6 +292,17 @@ def _type_of(
         if key is not None and key.rows < 20 and named != "users":
             sure = "?"
         return "users", sure, f"every {user.column} comes once"
+    # A few ids that come again are slips, unless the rows are dated like acts.
+    dated = bool(time.column and says_role(time.column, "time") and not says_role(time.column, "since"))
+    if (
+        key is not None
+        and key.once
+        and not key.unique
+        and not event.column
+        and not (order_id and amount.column)
+        and (named == "users" or (named is None and not dated))
+    ):
+        return "users", "likely" if named == "users" else "?", f"nearly every {user.column} comes once"
     if amount.column and time.column and amount.sure != "?" and (named == "orders" or order_id or not by_name):
         why = f"{amount.column} is an amount, {time.column} its time, and no column names an event"
         return "orders", "sure" if named == "orders" or order_id else "likely", why

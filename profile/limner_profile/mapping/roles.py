@@ -43,7 +43,7 @@ def propose_user(facts: Mapping[str, ColumnFacts], said: Mapping[str, str | None
     # 'id' alone says whose only in a table of users, and there it comes once in each row.
     alone = [name for name, known in facts.items() if folded(name) in ("id", "编号", "key") and _could_be_user(known)]
     named_id = [name for name in facts if says_role(name, "event_id") > 0.8 and folded(name) != "id"]
-    if len(alone) == 1 and (not facts[alone[0]].unique or (not named_id and not _acts_columns(facts))):
+    if len(alone) == 1 and (not facts[alone[0]].once or (not named_id and not _acts_columns(facts))):
         return RoleProposal(alone[0], "likely", "the only id of the file")
     candidates = [
         name

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency, open_bytes
+from limner_profile.csv_dialect import csv_reader, is_csv, needs_leniency
 from limner_profile.errors import Issue, SourceError, did_you_mean
 from limner_profile.json_lines import json_relation
 from limner_profile.source_files import file_columns
@@ -120,7 +120,6 @@ def _sample(files: Sequence[Path], pattern: str, columns: Mapping[Path, Mapping[
     retyped = frozenset(name for name, kind in merged.items() if columns[files[0]][name] != kind)
     rows = [row for found in taken for row in found]
     if not rows:
-        _check_encoding(files[0])
         hint = "a source needs at least one row"
         raise SourceError(Issue("empty-source", str(files[0]), f"{files[0].name} holds no rows", hint))
     return FileSample(tuple(files), pattern, merged, rows, retyped)
@@ -230,16 +229,3 @@ def _check_header(file: Path, names: Sequence[str]) -> None:
         hint = "put the names of the columns into the first line, such as user_id,time,event"
         message = f"the first line of {file.name} holds values ({', '.join(values[:3])}), and no names"
         raise SourceError(Issue("no-header", str(file), message, hint))
-
-
-def _check_encoding(file: Path) -> None:
-    """Nothing for text that is UTF-8, as far as its beginning tells; raises SourceError for another encoding."""
-    if file.suffix == ".parquet":
-        return
-    with open_bytes(file) as raw:
-        beginning = raw.read(1 << 16)
-    try:
-        beginning[: beginning.rfind(b"\n") + 1].decode("utf-8")
-    except UnicodeDecodeError:
-        hint = "save it as UTF-8; Chinese programs often write GBK: iconv -f gbk -t utf-8"
-        raise SourceError(Issue("unreadable-file", str(file), f"{file.name} is not UTF-8", hint)) from None

@@ -106,6 +106,11 @@ def parse_time(text: str, written: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def is_time(text: str, written: str | None) -> bool:
+    """Whether a value of a column of times is one: cheaper than reading it, where it is ISO 8601."""
+    return bool(_ISO.fullmatch(text)) if written is None else parse_time(text, written) is not None
+
+
 def _shown(formats: Sequence[str], chosen: str) -> list[str]:
     return [written for written in formats if written != chosen]
 

@@ -135,7 +135,9 @@ def _mappings(wishes: Wishes, progress: TerminalProgress) -> list[tuple[FileSamp
         if file.resolve() in named:
             raise error
         faults.extend(error.issues)
-        progress.warn(f"{file.name} is left out: {error.issues[0].message}")
+        issue = error.issues[0]
+        remedy = f"; {issue.hint}" if issue.code == "not-utf-8" else ""
+        progress.warn(f"{file.name} is left out: {issue.message}{remedy}")
 
     with progress.step("look at the files"):
         samples = read_samples(data_files(wishes.data), leave_out)
