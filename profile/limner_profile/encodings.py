@@ -58,9 +58,11 @@ def other_encoding(beginning: bytes, *, header: bool) -> str | None:
         return "UTF-16LE"
     if _is_utf16(beginning, 0):
         return "UTF-16BE"
-    lines = beginning.splitlines()
     if len(beginning) == _LOOKED:
-        lines = lines[:-1]  # cut off in the middle
+        beginning = beginning[: beginning.rfind(b"\n") + 1] or beginning  # the last line is cut off in the middle
+    if _is(beginning, "utf-8"):
+        return None
+    lines = beginning.splitlines()
     special = [line for line in lines if _HIGH.search(line)]
     broken = [line for line in special if not _is(line, "utf-8")]
     in_header = bool(broken) and header and broken[0] is lines[0]

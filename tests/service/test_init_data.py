@@ -329,7 +329,7 @@ def test_a_slip_in_a_table_is_told_and_costs_no_definitions(tmp_path: Path, run_
     ]
     assert "? 订单.csv: 实付金额: 1 row of 900 is no number" in " ".join(err.split())
     kept = values(root, run_main, "SELECT * FROM sources")
-    assert {(row["source"], row["rows"], row["rejected"]) for row in kept} == {
+    assert {(row["name"], row["rows"], row["rejected"]) for row in kept} == {
         ("会员", 400, 0),
         ("订单", 899, 1),
     }
