@@ -111,7 +111,7 @@ def to_file(
                 who=who,
                 when=now,
             )
-            path = target.with_name(target.name.replace("{export}", record.id))
+            path = _numbered(target, root, record.id)
             whole = path.resolve()
             shown = whole.relative_to(root.resolve()) if whole.is_relative_to(root.resolve()) else whole
             record = record.model_copy(update={"target": shown.as_posix()})
@@ -128,6 +128,12 @@ def to_file(
                 overwrite=overwrite,
             )
     return delivered, recipients
+
+
+def _numbered(target: Path, root: Path, id_: str) -> Path:
+    """The file with the id of the export for `{export}`; the workspace's own folder keeps its name."""
+    start, rest = (root, target.relative_to(root)) if target.is_relative_to(root) else (Path(), target)
+    return start / str(rest).replace("{export}", id_)
 
 
 def target_of(project: Project, named: NamedSegment, asked: Asked) -> Path | None:
@@ -230,12 +236,13 @@ def to_webhook(
 def abandon(project: Project, id_: str) -> ExportRecord:
     """The record of a webhook's run that was given up: only the batches that were accepted count."""
     ledger = Ledger(project.workspace.state)
-    begun: dict[str, Begun] = {begun.record.id: begun for begun in ledger.begun()}
-    if id_ not in begun:
-        hint = did_you_mean(id_, begun, f"unfinished: {', '.join(begun)}" if begun else "no run is unfinished")
-        raise UnknownNameError(Issue("unknown-export", "", f"there is no unfinished export {id_!r}", hint))
-    with ledger.lock(), ledger.run_lock(id_):
-        return ledger.abandon(id_)
+    with ledger.lock():
+        begun: dict[str, Begun] = {begun.record.id: begun for begun in ledger.begun()}
+        if id_ not in begun:
+            hint = did_you_mean(id_, begun, f"unfinished: {', '.join(begun)}" if begun else "no run is unfinished")
+            raise UnknownNameError(Issue("unknown-export", "", f"there is no unfinished export {id_!r}", hint))
+        with ledger.run_lock(id_):
+            return ledger.abandon(id_)
 
 
 def listed(project: Project) -> list[dict[str, Any]]:

@@ -73,10 +73,7 @@ def write_rows(
     if issues:
         raise RefusedError(issues)
     require_tags(snapshot, dict.fromkeys(columns.values()))
-    if target.exists() and not overwrite:
-        raise RefusedError(
-            Issue("file-exists", str(target), "the file exists already", "choose another --out, or add --overwrite")
-        )
+    check_free(target, overwrite=overwrite)
     types = snapshot.columns("profiles")
     zone = ZoneInfo(str(snapshot.value("SELECT timezone FROM snapshot")))
     given = Given(
@@ -132,6 +129,24 @@ def write_rows(
     return manifest
 
 
+def check_free(target: Path, *, overwrite: bool) -> None:
+    """Raises RefusedError for a file that exists where it may not be replaced, and for a name that none can have."""
+    try:
+        there = target.exists()
+    except (OSError, ValueError) as error:
+        raise _unwritable(target, error) from error
+    if there and not overwrite:
+        raise RefusedError(
+            Issue("file-exists", str(target), "the file exists already", "choose another --out, or add --overwrite")
+        )
+
+
+def _unwritable(target: Path, error: Exception) -> RefusedError:
+    text = (getattr(error, "strerror", None) or str(error).splitlines()[0]).lower()
+    message = f"the export cannot be written: {text}"
+    return RefusedError(Issue("cannot-write", str(target), message, "choose another --out"))
+
+
 @contextlib.contextmanager
 def _writing(target: Path) -> Iterator[tuple[Path, Path]]:
     """A file to write to and a folder for what does not fit into memory, both hidden beside the target, and gone in the end."""
@@ -145,9 +160,7 @@ def _writing(target: Path) -> Iterator[tuple[Path, Path]]:
         temporary.touch()  # DuckDB would say that it cannot be written to in words of its own
         yield temporary, spill
     except (OSError, duckdb.IOException) as error:
-        text = (getattr(error, "strerror", None) or str(error).splitlines()[0]).lower()
-        message = f"the export cannot be written: {text}"
-        raise RefusedError(Issue("cannot-write", str(target), message, "choose another --out")) from error
+        raise _unwritable(target, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

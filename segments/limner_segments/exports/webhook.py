@@ -22,7 +22,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from limner_profile.errors import Issue, RefusedError, UserError
-from limner_segments.exports.settings import check_url, shown_url
+from limner_segments.exports.settings import ascii_url, check_url, shown_url
 
 BATCH_HEADER = "Limner-Batch"
 TIME_HEADER = "Limner-Timestamp"
@@ -160,7 +160,7 @@ def _attempt(
         TIME_HEADER: str(timestamp),
         SIGNATURE_HEADER: signature(endpoint.secret, timestamp, body),
     }
-    request = urllib.request.Request(endpoint.url, data=body, headers=headers, method="POST")
+    request = urllib.request.Request(ascii_url(endpoint.url), data=body, headers=headers, method="POST")
     try:
         response = opener.open(request, timeout=endpoint.timeout)
         if response is None:
@@ -192,9 +192,9 @@ def _retry_after(text: str | None, now: float) -> float:
         return float(text.strip())
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError):
         return 0.0
-    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
 
 
 def _refused(endpoint: Endpoint, batch_id: str, failure: _Failure) -> WebhookError:

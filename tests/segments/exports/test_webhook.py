@@ -175,3 +175,26 @@ def test_control_characters_of_an_answer_do_not_reach_the_terminal() -> None:
     with receiving(lambda number, request: 400) as receiver, pytest.raises(UserError) as caught:
         send(receiver)
     assert caught.value.issues[0].message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "wait", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2040 00:00:00 +99999999999999999999999"]
+)
+def test_a_date_that_no_calendar_has_is_no_retry_after(wait: str) -> None:
+    waits = Waits()
+    with receiving(lambda number, request: (503, {"Retry-After": wait}) if number < 2 else 200) as receiver:
+        sent = send(receiver, waits)
+    assert (sent.attempts, waits.pauses) == (2, [1.0])
+
+
+def test_a_url_beyond_ascii_is_sent_as_per_cent_codes() -> None:
+    with receiving() as receiver:
+        endpoint = Endpoint(f"{receiver.url}受众?k=ключ%20", SECRET, 5.0, 1)
+        assert send_batch(endpoint, "e-1", BODY, Waits().clock).status == 200
+    assert receiver.requests[0].path.endswith("/hook%E5%8F%97%E4%BC%97?k=%D0%BA%D0%BB%D1%8E%D1%87%20")
+
+
+@pytest.mark.parametrize("url", ["http://a..b/", f"http://{'a' * 70}.com/"])
+def test_a_host_that_cannot_be_is_refused(url: str) -> None:
+    with pytest.raises(RefusedError, match="a host that cannot be"):
+        send_batch(Endpoint(url, SECRET, 1, 1), "e-1", BODY, Waits().clock)
