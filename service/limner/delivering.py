@@ -17,6 +17,7 @@ from limner.project import Progress, Project
 from limner_profile.errors import Issue, RefusedError, UnknownNameError, UserError, did_you_mean
 from limner_profile.snapshots import Snapshot
 from limner_segments.exports.delivery import Delivered, begin_run, deliver_file, draft_record
+from limner_segments.exports.files import sweep_folder
 from limner_segments.exports.formats import file_format
 from limner_segments.exports.formats.base import Options
 from limner_segments.exports.ledger import Begun, ExportRecord, Ledger
@@ -113,6 +114,11 @@ def to_file(
             )
             path = _numbered(target, root, record.id)
             whole = path.resolve()
+            if whole.is_relative_to(project.workspace.state.resolve()):
+                message = "an export cannot be written into Limner's own folder"
+                raise RefusedError(Issue("cannot-write", str(path), message, "choose another --out"))
+            if whole.is_relative_to(root.resolve()):
+                sweep_folder(whole.parent)  # the lock keeps other exports of the workspace away
             shown = whole.relative_to(root.resolve()) if whole.is_relative_to(root.resolve()) else whole
             record = record.model_copy(update={"target": shown.as_posix()})
             delivered = deliver_file(
@@ -188,7 +194,7 @@ def to_webhook(
     where = urlsplit(destination.url)
     if where.scheme == "http" and where.hostname not in ("localhost", "127.0.0.1", "::1"):
         progress.warn(f"{shown_url(destination.url)}: what is sent by http is not encrypted; use https")
-    endpoint = Endpoint(destination.url, secret.encode(), destination.timeout, destination.attempts)
+    endpoint = Endpoint(destination.url, os.fsencode(secret), destination.timeout, destination.attempts)
     ledger = Ledger(project.workspace.state)
     recipients = None
     with ledger.lock(), project.store.open() as snapshot:

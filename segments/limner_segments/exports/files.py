@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ from limner_segments.exports.formats import file_format
 from limner_segments.exports.formats.base import Given, Options, Prepared
 from limner_segments.exports.manifest import Manifest, digest_of, manifest_path
 from limner_segments.segment import NamedSegment
+
+# What exports that are killed leave behind, with the process that wrote it.
+_LEFTOVER = re.compile(r"\..+\.(?:csv|jsonl|parquet)(?:\.manifest\.json)?\.(\d+)\.tmp(?:\.spill)?")
 
 
 @dataclass(frozen=True)
@@ -175,10 +179,22 @@ def _sweep(target: Path) -> None:
             number = leftover.name.removeprefix(f".{path.name}.").split(".")[0]
             if not number.isdigit() or _runs(int(number)):
                 continue
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+            _remove(leftover)
+
+
+def sweep_folder(folder: Path) -> None:
+    """Remove what killed exports of any file left in a folder; for one in which nobody else exports at the moment."""
+    for leftover in folder.glob(".*.tmp*") if folder.is_dir() else ():
+        match = _LEFTOVER.fullmatch(leftover.name)
+        if match and not _runs(int(match[1])):
+            _remove(leftover)
+
+
+def _remove(leftover: Path) -> None:
+    if leftover.is_dir():
+        shutil.rmtree(leftover, ignore_errors=True)
+    else:
+        leftover.unlink(missing_ok=True)
 
 
 def _runs(process: int) -> bool:

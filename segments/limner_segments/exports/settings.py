@@ -108,6 +108,8 @@ class Destination(Definition):
     @field_validator("path")
     @classmethod
     def _check_path(cls, path: str) -> str:
+        if any(ord(letter) < 32 for letter in path):
+            raise ValueError("the path holds a control character | such as exports/agency/{segment}.csv")
         without = path.replace("{segment}", "").replace("{export}", "")
         if "{" in without or "}" in without:
             raise ValueError(f"{path!r} has another placeholder | only {{segment}} and {{export}} stand for something")
