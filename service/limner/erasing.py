@@ -150,7 +150,7 @@ def _exported(path: Path, wanted: Wanted) -> bool:
     try:
         manifest = json.loads(manifest_path(path).read_text(encoding="utf-8"))
         # An apostrophe that --safe-cells put before an id is not part of it.
-        column = "regexp_replace(user_id, '^''([=+@-])', '\\1')" if manifest.get("safe_cells") else "user_id"
+        column = "regexp_replace(user_id, '^''([=+@＝＋＠－-])', '\\1')" if manifest.get("safe_cells") else "user_id"
         return "user_id" in manifest["columns"] and _holds(path, column, wanted, manifest.get("kind", ""))
     except (OSError, ValueError, KeyError, TypeError, duckdb.Error):
         # An export that cannot be read as such is searched as what it is.

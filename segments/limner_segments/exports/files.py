@@ -147,6 +147,8 @@ def check_free(target: Path, *, overwrite: bool) -> None:
 
 def _unwritable(target: Path, error: Exception) -> RefusedError:
     text = (getattr(error, "strerror", None) or str(error).splitlines()[0]).lower()
+    if "no space left" in str(error).lower():
+        text = "no space left on device"  # DuckDB wraps it
     message = f"the export cannot be written: {text}"
     return RefusedError(Issue("cannot-write", str(target), message, "choose another --out"))
 
