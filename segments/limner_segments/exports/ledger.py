@@ -36,6 +36,7 @@ CONTACTS = ("sent", "joined")
 ON_LIST = ("sent", "joined", "kept")
 _ID = re.compile(r"^(\d{8})-(\d{4,})\Z")
 _BEGUN = ".begun.json"
+_PASSING = (".rows.parquet", ".progress.json", ".lock")
 _OPTIONS = "FORMAT parquet, COMPRESSION zstd"
 _LOCKS: dict[Path, FileLock] = {}
 
@@ -181,13 +182,17 @@ class Ledger:
                 _write_text(self._path(id_, _BEGUN), record.model_dump_json(indent=1))
         os.replace(self._path(id_, _BEGUN), self._path(id_))
         _fsync(self.folder)
-        for ending in (".rows.parquet", ".progress.json", ".lock"):
-            self._path(id_, ending).unlink(missing_ok=True)
+        self._clear(id_)
         return record
+
+    def _clear(self, id_: str) -> None:
+        """Remove what only an export under way needs: the rows of a webhook hold people's tags."""
+        for ending in _PASSING:
+            self._path(id_, ending).unlink(missing_ok=True)
 
     def drop(self, id_: str) -> None:
         """Forget an export that has not happened."""
-        for ending in (_BEGUN, ".parquet", ".rows.parquet", ".progress.json", ".lock"):
+        for ending in (_BEGUN, ".parquet", *_PASSING):
             self._path(id_, ending).unlink(missing_ok=True)
 
     def withdraw(self, id_: str, ids: Collection[str]) -> int:
@@ -253,10 +258,13 @@ class Ledger:
             else:
                 self._take_back(record)
                 self.drop(record.id)
-        known = {*self._ids(".json"), *self._ids(_BEGUN)}
+        counted = set(self._ids(".json"))
+        known = {*counted, *self._ids(_BEGUN)}
         for path in self._files():
             match = _ID.match(path.name.split(".")[0])
-            if match and match[0] not in known:
+            # What only a run under way needs is left of one that was killed just after it counted.
+            passing = match is not None and match[0] in counted and path.name.endswith(_PASSING)
+            if match and (match[0] not in known or passing):
                 path.unlink(missing_ok=True)
 
     def _take_back(self, record: ExportRecord) -> None:

@@ -56,7 +56,7 @@ def overlap(
         bitmaps = read_bitmaps(current, {name: named.condition for name, named in wanted.items()})
         users = int(current.value("SELECT count(*) FROM profiles"))
         content: dict[str, Any] = {"snapshot": current.id, "as_of": current.as_of_text, "users": users}
-    pairs = overlap_pairs(bitmaps, small)
+    pairs = overlap_pairs(bitmaps, small, users)
     found = exclusive_intersections(bitmaps, top, users, small)
     sizes = [
         {"name": name, "size": len(bitmap), "share": len(bitmap) / users if users else 0.0}

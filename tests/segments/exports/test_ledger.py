@@ -189,3 +189,22 @@ def test_a_run_that_was_gone_on_with_counts_from_when_it_was_delivered(tmp_path:
     ledger.commit("20250302-0001", delivered=later.isoformat())
     assert ledger.contacts(later)["user_id"].to_pylist() == ["u1"]
     assert ledger.contacts(later + timedelta(seconds=1)).num_rows == 0
+
+
+def test_nothing_of_a_run_is_kept_that_was_killed_just_after_it_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path)
+    rows = pa.table({"user_id": ["u1"], "batch": [0], "row": ['{"user_id":"u1"}']})
+    ledger.begin(make("20250302-0001", format="webhook", batches=1), table({"u1": "sent"}, [0]), rows)
+    ledger.advance("20250302-0001", 1)
+
+    def killed(id_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger, "_clear", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.commit("20250302-0001")
+    assert (ledger.folder / "20250302-0001.rows.parquet").exists()
+    ledger.settle()
+    assert sorted(path.name for path in ledger.folder.iterdir()) == ["20250302-0001.json", "20250302-0001.parquet"]
