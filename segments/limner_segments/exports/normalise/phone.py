@@ -127,6 +127,7 @@ def _certain(national: str, code: str, *, local: bool) -> str | None:
     others = ["0", plan.national_prefix_for_parsing, *([plan.international_prefix, code] if local else [])]
     other = "|".join(f"(?:{prefix})" for prefix in others if prefix)
     return (
-        f"({' OR '.join(kinds)}) AND length({national}) <= {_LONGEST - len(code)} AND NOT regexp_matches({national}, {text_of(f'^(?:{other})')}) "
+        f"({' OR '.join(kinds)}) AND length({national}) <= {_LONGEST - len(code)} "
+        f"AND NOT regexp_matches({national}, {text_of(f'^(?:{other})')}) "
         f"AND regexp_full_match({national}, {text_of(anything)})"
     )
