@@ -111,6 +111,7 @@ def compare(project: Project, snapshot: Snapshot, runs: int) -> list[Result]:
     one = leaves(project, snapshot, dice)
     conditions = [parse_condition(nested(one, dice)) for _ in range(2 * runs)]
     tags = [*TAGS, *MORE]
+    compare_audience(snapshot, conditions[0], project.catalog, tags=tags[:1])  # the first one imports scipy
     taken = [
         timed(lambda condition=condition: compare_audience(snapshot, condition, project.catalog, tags=tags))[0]
         for condition in conditions
@@ -181,7 +182,6 @@ def export(project: Project, snapshot: Snapshot, runs: int) -> list[Result]:
     """Everyone as a hashed CSV for a platform, by Limner and by pandas, which must write the same lines."""
     from limner_segments.exports.files import About, write_rows
     from limner_segments.exports.formats.base import Options
-
     from limner_segments.segment import NamedSegment, Segment
 
     condition = parse_condition("country is known")

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from sqlglot import exp
 
 from limner_profile.attached import attach_files, attach_sources, in_use
 from limner_profile.behaviour import write_events_view
 from limner_profile.casts import SQL_TYPE
 from limner_profile.catalog import Catalog, CatalogTag
-from limner_profile.compiler import compile_late, compile_profiles
+from limner_profile.compiler import STAGE_NAME, compile_late, compile_profiles
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.freshness import find_stale, newest_data
 from limner_profile.ingest import read_ingested
@@ -129,7 +130,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     attach_files(connection, workspace, catalog)
     merge_identities(connection, workspace, writer.as_of)
     with writer.run("profiles", f"{len(catalog.computed)} tags") as count:
-        query = profile_query(catalog.computed, writer.as_of, workspace)
+        query = compile_profiles(catalog.computed, writer.as_of, workspace.timezone, workspace.schema)
         empty = "".join(
             f", CAST(NULL AS {_column_type(tag)}) AS {quoted(name)}"
             for name, tag in catalog.tags.items()
@@ -142,12 +143,15 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
         # optimiser cannot know that each side has one row a user, and would turn some round, so that wide rows are hashed.
         connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
         try:
+            stages = _write_stages(connection, query)
             connection.execute(
-                f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query}) ORDER BY user_id"
+                f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query.sql(dialect='duckdb')}) ORDER BY user_id"
             )
         except duckdb.Error:
             _blame_query(connection, workspace, catalog, writer.as_of)
             raise
+        for stage in stages:
+            connection.execute(f"DROP TABLE temp.{stage}")
         connection.execute("RESET disabled_optimizers")
         count.rows = int(connection.execute("SELECT count(*) FROM profiles").fetchall()[0][0])
     if count.rows == 0:
@@ -171,6 +175,31 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     _write_sources(writer, workspace)
     write_attribute_history(connection, workspace, writer.as_of)
     return count.rows
+
+
+def _write_stages(connection: duckdb.DuckDBPyConnection, query: exp.Select) -> list[str]:
+    """The names of the temporary tables that now hold the stages of a query for profiles; in `query` only what follows them is left.
+
+    As a part of one query a stage is guessed to have as many rows as all joins could multiply to, and what follows it (windows over
+    all users, the order of the whole) is planned for those. A table is known to have a row a user.
+    """
+    names: list[str] = []
+    before: list[exp.CTE] = []
+    parts = list(query.ctes)
+    query.set("with_", None)
+    for part in parts:
+        if not STAGE_NAME.fullmatch(part.alias):
+            before.append(part)
+            continue
+        stage = part.this
+        for inner in before:
+            stage.with_(inner.alias, as_=inner.this, copy=False)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {part.alias} AS {stage.sql(dialect='duckdb')}")
+        names.append(part.alias)
+        before = []
+    for inner in before:
+        query.with_(inner.alias, as_=inner.this, copy=False)
+    return names
 
 
 def _blame_query(

@@ -7,6 +7,7 @@ Tags of tags follow in stages.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -21,6 +22,9 @@ from limner_profile.tags.expressions import instant
 from limner_profile.tags.query import relation_columns
 from limner_profile.tags.scope import OVERALL, PLACED, Scope
 from limner_profile.workspace import Schema
+
+# The relations that hold the tags of a stage: what comes later reads them and none that stands before them.
+STAGE_NAME = re.compile(r"stage\d+")
 
 
 def compile_profiles(tags: Mapping[str, Tag], as_of: datetime, timezone: ZoneInfo, schema: Schema) -> exp.Select:
@@ -111,6 +115,9 @@ def _from_sources(scope: Scope, tags: Mapping[str, Tag]) -> tuple[dict[str, exp.
         relations[f"pairs{index}"] = tally.pairs(known.copy())
         relations[f"top{index}"] = tally.chosen(f"pairs{index}")
         query = query.join(f"top{index}", on=_same_user(f"top{index}"), join_type="left", copy=False)
+    for index, days in enumerate(scope.days.values()):
+        relations[f"days{index}"] = days.query(known.copy())
+        query = query.join(f"days{index}", on=_same_user(f"days{index}"), join_type="left", copy=False)
     for index, written in enumerate(scope.queries.values()):
         relations[f"query{index}"] = _as_known(written, scope)
         query = query.join(f"query{index}", on=_same_user(f"query{index}"), join_type="left", copy=False)

@@ -61,6 +61,28 @@ def build(root: Path, as_of: str) -> Snapshot:
     return store.open()
 
 
+def test_tags_of_tags_are_built_stage_by_stage(
+    lay: Lay, values_of: Callable[[Path, str], dict[str, dict[str, object]]]
+) -> None:
+    tags = """
+n: {kind: count, event: "it's"}
+level: {kind: attribute, attribute: level}
+band: {kind: band, of: level, cuts: [2], labels: [low, high]}
+place: {kind: rank, of: n, as: rank}
+double: {kind: sql, expression: place * 2}
+top: {kind: band, of: double, quantiles: [0.5]}
+name: {kind: lifecycle, stages: [{name: first, where: top = 'Q1'}, {name: other, where: double > 0}]}
+"""
+    root = lay({**FILES, "tags/t.yaml": tags})
+    with build(root, "2025-01-02") as snapshot:
+        rows = {row.pop("user_id"): row for row in snapshot.rows("SELECT * EXCLUDE (score) FROM profiles")}
+    assert rows == values_of(root, "2025-01-02")
+    assert rows == {
+        "a": {"n": 1, "level": 3, "band": "high", "place": 1, "double": 2, "top": "Q1", "name": "first"},
+        "b": {"n": 0, "level": 2, "band": "high", "place": 2, "double": 4, "top": "Q2", "name": "other"},
+    }
+
+
 def test_profiles_tags_and_rejects(lay: Lay) -> None:
     with build(lay(FILES), "2025-01-02") as snapshot:
         assert snapshot.columns("profiles") == {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ import yaml
 from limner_profile.catalog import load_catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.tags.base import TAG_KINDS, Example
-from limner_profile.windows import parse_as_of
+from limner_profile.windows import parse_as_of, window_start
 from limner_profile.workspace import open_workspace
 
 Lay = Callable[[Mapping[str, str | bytes]], Path]
@@ -160,6 +161,22 @@ city: {kind: attribute, attribute: '城市 "名"'}
     }  # fmt: skip
     assert values["c"]["city"] == "北京"
     assert values["c"]["order"] == 0
+
+
+@pytest.mark.parametrize("window", ["2d", "48h", "63d", "365d", "370d", "371d", "900d", "all"])
+def test_days_are_counted_the_same_however_long_the_window(lay: Lay, values_of: Values, window: str) -> None:
+    # In Newfoundland clocks went from 00:01 back to 23:01: the act of 02:30:30 UTC is on a later day than the as_of after it.
+    config = CONFIG.replace("Asia/Shanghai", "America/St_Johns").replace("time: t,", "time: t, timezone: UTC,")
+    hours = [0, 1, 24, 26, 47, 61 * 24, 62 * 24, 124 * 24 + 3, 363 * 24, 364 * 24, 369 * 24, 370 * 24, 800 * 24]
+    as_of = datetime(2005, 10, 30, 2, 45, tzinfo=UTC)
+    moments = [datetime(2005, 10, 30, 2, 30, 30, tzinfo=UTC), *(as_of - timedelta(hours=n, seconds=1) for n in hours)]
+    acts = "u,t,e,a,p\n" + "".join(f"a,{moment:%Y-%m-%d %H:%M:%S},x,,\n" for moment in moments)
+    zone = ZoneInfo("America/St_Johns")
+    start = window_start(window, as_of, zone)
+    days = {moment.astimezone(zone).date() for moment in moments if start is None or moment >= start}
+    tags = f"days: {{kind: active_days, event: x, window: {window}}}\nnone: {{kind: active_days, event: y, window: {window}}}\n"
+    root = lay({"limner.yaml": config, "acts.csv": acts, "people.csv": "u,c\nb,\n", "tags/t.yaml": tags})
+    assert values_of(root, as_of.isoformat()) == {"a": {"days": len(days), "none": 0}, "b": {"days": 0, "none": 0}}
 
 
 def test_what_arrived_late_is_not_known_before_it_arrived(lay: Lay, values_of: Values) -> None:

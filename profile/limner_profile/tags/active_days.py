@@ -35,9 +35,7 @@ class ActiveDays(EventTag):
 
     def value(self, scope: Scope) -> exp.Expr:
         """The number of different local days of the acts, 0 where there is none."""
-        column = scope.distinct_count(
-            scope.local_day(exp.column("time")), scope.acts(self.events, self.where, self.window)
-        )
+        column = scope.day_count(scope.acts(self.events, self.where, self.window))
         return exp.Coalesce(this=column, expressions=[exp.Literal.number(0)])
 
     def default_title(self) -> Title:

@@ -78,11 +78,11 @@ class Reduction:
 
     def query(self, known: exp.Expr) -> exp.Select:
         """The relation, over the events that fulfil `known`."""
-        since = _earliest([acts.start for _, acts, _ in self.aggregates.values()])
+        since = earliest([acts.start for _, acts, _ in self.aggregates.values()])
         columns = []
         for index, (function, acts, also) in enumerate(self.aggregates.values()):
             parts = [*acts.narrowed(since), *([also] if also is not None else [])]
-            columns.append(exp.alias_(_filtered(function, parts), f"a{index}"))
+            columns.append(exp.alias_(filtered(function, parts), f"a{index}"))
         rows = exp.and_(known, Acts(self.events, None, since).condition())
         return exp.select("user_id", *columns).from_("events").where(rows).group_by("user_id")
 
@@ -108,7 +108,7 @@ class Tally:
 
     def pairs(self, known: exp.Expr) -> exp.Select:
         """A row for each user and value, over the events that fulfil `known`: the last time and the weights."""
-        since = _earliest(self.starts)
+        since = earliest(self.starts)
         weights = []
         for index, (weight, start) in enumerate(self.weights.values()):
             parts = Acts(self.acts.events, None, start).narrowed(since)
@@ -131,7 +131,7 @@ class Tally:
 
     def chosen(self, pairs: str) -> exp.Select:
         """A row a user over the relation of that name, a column a choice."""
-        since = _earliest(self.starts)
+        since = earliest(self.starts)
         columns: list[exp.Expr] = []
         places: list[exp.Expr] = []
         for index, ((give, key), start) in enumerate(self.choices.items()):
@@ -141,11 +141,11 @@ class Tally:
                 inside.append(exp.GTE(this=exp.column("last_time"), expression=instant(start)))
             weight = exp.column(f"w{list(self.weights).index(key)}") if key in self.weights else None
             if weight is None:
-                column = _filtered(count_rows(), inside)
+                column = filtered(count_rows(), inside)
             elif give == "share":
-                total = _filtered(exp.Sum(this=as_number(weight)), inside)
+                total = filtered(exp.Sum(this=as_number(weight)), inside)
                 column = exp.Div(
-                    this=as_number(_filtered(exp.Max(this=weight.copy()), inside)),
+                    this=as_number(filtered(exp.Max(this=weight.copy()), inside)),
                     expression=exp.Nullif(this=total, expression=exp.Literal.number(0)),
                 )
             elif give == "runner_up":
@@ -154,10 +154,10 @@ class Tally:
                 place = exp.Window(this=exp.RowNumber(), partition_by=partition, order=exp.Order(expressions=order))
                 places.append(exp.alias_(place, f"place{index}"))
                 second = exp.EQ(this=exp.column(f"place{index}"), expression=exp.Literal.number(2))
-                column = _filtered(exp.Max(this=exp.column("value")), [*inside, second])
+                column = filtered(exp.Max(this=exp.column("value")), [*inside, second])
             else:
                 best = exp.ArgMax(this=exp.column("value"), expression=row_of(weight.name, *_ORDER[1:]))
-                column = _filtered(best, inside)
+                column = filtered(best, inside)
             columns.append(exp.alias_(column, f"c{index}"))
         source: exp.Expr = exp.Table(this=exp.to_identifier(pairs))
         if places:
@@ -165,13 +165,14 @@ class Tally:
         return exp.select("user_id", *columns).from_(source).group_by("user_id")
 
 
-def _earliest(starts: Sequence[datetime | None]) -> datetime | None:
+def earliest(starts: Sequence[datetime | None]) -> datetime | None:
     """The earliest beginning, None where one has none."""
     known = [start for start in starts if start is not None]
     return min(known) if known and len(known) == len(starts) else None
 
 
-def _filtered(function: exp.Expr, conditions: Sequence[exp.Expr]) -> exp.Expr:
+def filtered(function: exp.Expr, conditions: Sequence[exp.Expr]) -> exp.Expr:
+    """The aggregate over the rows that fulfil all conditions."""
     if not conditions:
         return function.copy()
     return exp.Filter(this=function.copy(), expression=exp.Where(this=exp.and_(*(part.copy() for part in conditions))))
@@ -182,5 +183,5 @@ def _weighed(weight: exp.Expr, conditions: Sequence[exp.Expr]) -> exp.Expr:
     return (
         weight.copy()
         if not conditions
-        else weight.transform(lambda node: _filtered(node, conditions) if isinstance(node, exp.AggFunc) else node)
+        else weight.transform(lambda node: filtered(node, conditions) if isinstance(node, exp.AggFunc) else node)
     )

@@ -17,6 +17,7 @@ from limner_profile.errors import InternalError
 from limner_profile.predicates.base import Predicate
 from limner_profile.sources import FieldType
 from limner_profile.tags.acts import Acts, Give, Reduction, Tally
+from limner_profile.tags.days import MOST_DAYS, Days
 from limner_profile.tags.expressions import as_number, event_column, is_known, local_day, ordered, row_of
 from limner_profile.windows import window_start
 from limner_profile.workspace import Schema
@@ -40,6 +41,7 @@ class Scope:
     stage: str = ""
     reductions: dict[tuple[str, ...], Reduction] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
+    days: dict[str, Days] = field(default_factory=dict)
     windows: dict[str, exp.Expr] = field(default_factory=dict)
     overalls: dict[str, exp.Expr] = field(default_factory=dict)
     sources_seen: set[str] = field(default_factory=set)
@@ -71,6 +73,23 @@ class Scope:
     def distinct_count(self, value: exp.Expr, acts: Acts) -> exp.Column:
         """The column that holds how many different known values a user's acts have; NULL or 0 without any."""
         return self._choice(value, acts, "distinct", exp.Null())
+
+    def day_count(self, acts: Acts) -> exp.Column:
+        """The column that holds on how many local days a user acted; NULL or 0 without any."""
+        day = self.local_day(exp.column("time"))
+        if acts.start is None or acts.end is not None or self._days_since(acts.start) > MOST_DAYS:
+            return self.distinct_count(day, acts)
+        ago = exp.DateDiff(this=self.as_of_day, expression=day, unit=exp.var("day"))
+        whole = Acts(acts.events, acts.where)
+        key = whole.condition().sql(dialect="duckdb")
+        days = self.days.setdefault(key, Days(ago, whole))
+        name = days.add(acts.start, self._days_since(acts.start))
+        return exp.column(name, table=f"days{list(self.days).index(key)}")
+
+    def _days_since(self, start: datetime) -> int:
+        """How many local days there are from that of `start` to that of as_of, both counted."""
+        first, last = (moment.astimezone(self.timezone).date() for moment in (start, self.as_of))
+        return (last - first).days + 1
 
     def _choice(self, value: exp.Expr, acts: Acts, give: Give, weight: exp.Expr) -> exp.Column:
         if acts.end is not None:
