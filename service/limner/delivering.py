@@ -255,8 +255,12 @@ def abandon(project: Project, id_: str) -> ExportRecord:
 def listed(project: Project) -> list[dict[str, Any]]:
     """A row for each export, newest first; `state` is done, given up, or how far a run is that was begun."""
     ledger = Ledger(project.workspace.state)
+    unfinished = ledger.begun()  # first: what is counted meanwhile is found below, and not missed
     rows = [(record, "done" if record.finished else "given up") for record in ledger.exports()]
-    for begun in ledger.begun():
+    counted = {record.id for record, _ in rows}
+    for begun in unfinished:
+        if begun.record.id in counted:
+            continue
         state = f"{begun.done} of {begun.record.batches} batches" if begun.record.format == "webhook" else "begun"
         rows.append((begun.record, state))
     rows.sort(key=lambda row: int(row[0].id.split("-")[1]), reverse=True)

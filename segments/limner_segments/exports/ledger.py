@@ -142,7 +142,15 @@ class Ledger:
 
     def begun(self) -> list[Begun]:
         """The exports that are begun and not counted, oldest first."""
-        return [Begun(_read(self._path(id_, _BEGUN)), self.done(id_)) for id_ in self._ids(_BEGUN)]
+        found = []
+        for id_ in self._ids(_BEGUN):
+            path = self._path(id_, _BEGUN)
+            try:
+                found.append(Begun(_read(path), self.done(id_)))
+            except RefusedError:
+                if path.exists():
+                    raise  # and otherwise it was counted or forgotten meanwhile: not every reader holds the lock
+        return found
 
     def find(self, id_: str) -> ExportRecord:
         """The counted export of an id; raises UnknownNameError."""

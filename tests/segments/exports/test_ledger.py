@@ -208,3 +208,18 @@ def test_nothing_of_a_run_is_kept_that_was_killed_just_after_it_counted(
     assert (ledger.folder / "20250302-0001.rows.parquet").exists()
     ledger.settle()
     assert sorted(path.name for path in ledger.folder.iterdir()) == ["20250302-0001.json", "20250302-0001.parquet"]
+
+
+def test_an_export_that_counts_while_somebody_looks_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path)
+    for number in (1, 2):
+        ledger.begin(make(f"20250302-000{number}"), table({"u1": "sent"}))
+    listed = ledger._ids(".begun.json")
+    ledger.commit("20250302-0001")
+    monkeypatch.setattr(ledger, "_ids", lambda ending: listed)
+    assert [begun.record.id for begun in ledger.begun()] == ["20250302-0002"]
+    (ledger.folder / "20250302-0002.begun.json").write_text("{")
+    with pytest.raises(RefusedError, match="cannot be read"):
+        ledger.begun()
