@@ -14,6 +14,7 @@ import random
 import ssl
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -180,8 +181,21 @@ def _attempt(
         text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         return _Failure(f"no answer: {text}", again=True)
     said = " ".join("".join(letter if letter.isprintable() else " " for letter in excerpt).split())
+    # "Cannot POST /in?key=…": what a receiver repeats of the request must not get into messages.
+    for secret in (headers[SIGNATURE_HEADER], *_keys(endpoint.url)):
+        said = said.replace(secret, "…")
     reason = f"HTTP {status} {said[:80]}".strip()
     return _Failure(reason, status in _AGAIN or status >= 500, wait)
+
+
+def _keys(url: str) -> list[str]:
+    """What may be a key in a URL: its query, and the values in it as they are written and as they are meant, longest first."""
+    found = set()
+    for each in (url, ascii_url(url)):
+        query = urllib.parse.urlsplit(each).query
+        found |= {query, *(pair.partition("=")[2] or pair for pair in query.split("&"))}
+        found |= {value for _, value in urllib.parse.parse_qsl(query)}
+    return sorted(found - {""}, key=lambda key: (-len(key), key))
 
 
 def _retry_after(text: str | None, now: float) -> float:
