@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from limner.project import Project, open_project
+from limner.project import Project, Silent, build, open_project
 from limner_profile.errors import UserError
 from limner_segments.audience import measure_audience
 from limner_segments.segment import resolve
@@ -63,16 +64,23 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return call
 
 
-@pytest.fixture
-def root(tmp_path: Path, run: Run) -> Path:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace that was built as of the first of March."""
+    root = tmp_path_factory.mktemp("shop")
     for name, text in {
         "limner.yaml": CONFIG, "people.csv": PEOPLE, "acts.csv": ACTS, "tags/t.yaml": TAGS, "segments/s.yaml": SEGMENTS,
     }.items():  # fmt: skip
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    assert run("build", "--dir", tmp_path, "--as-of", "2025-03-01")[0] == 0
-    return tmp_path
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    build(open_project(root), "2025-03-01", Silent())
+    return root
+
+
+@pytest.fixture
+def root(built: Path, tmp_path: Path) -> Path:
+    """A copy of it, to write to."""
+    return shutil.copytree(built, tmp_path / "copy")
 
 
 def printed(run: Run, root: Path, *words: str) -> Any:
@@ -271,13 +279,13 @@ def test_segments_of_segments_are_quick_or_refused(root: Path, run: Run) -> None
     (root / "segments" / "chain.yaml").write_text("\n".join([twice[0], *deep]), encoding="utf-8")
     with pytest.raises(UserError, match="levels deep"):
         open_project(root)
-    # Text, too, counts with the segments in it: seventy levels of segments below forty brackets.
+    # Text, too, counts with the segments in it: seventy levels of segments below twenty brackets.
     (root / "segments" / "chain.yaml").write_text("\n".join([twice[0], *deep[:70]]), encoding="utf-8")
     project = open_project(root)
     text = "in_segment('s70')"
     assert measure(project, text) == 3
     for number in range(20):
-        text = f"(spent > {number} or not ({text}))"
+        text = f"spent > {number} or not ({text})"
     with pytest.raises(UserError, match="levels deep"):
         measure(project, text)
 

@@ -39,7 +39,7 @@ class Scope:
         try:
             return midnight(day, self.timezone)
         except OverflowError:  # it begins in the year 0 or 10000 of UTC
-            return (datetime.min if day.year == 1 else datetime.max.replace(microsecond=0)).replace(tzinfo=UTC)
+            return datetime(1, 1, 1, tzinfo=UTC) if day.year == 1 else datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def scope_of(connection: duckdb.DuckDBPyConnection) -> Scope:
