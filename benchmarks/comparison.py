@@ -25,7 +25,8 @@ sys.path[:0] = [str(ROOT / "profile"), str(ROOT / "segments")]
 from limner_profile.catalog import Catalog, CatalogTag
 from limner_profile.definitions import Title
 from limner_profile.predicates.parser import parse
-from limner_profile.snapshots import READ_CONFIG, Snapshot
+from limner_profile.readers import READ_CONFIG
+from limner_profile.snapshots import Snapshot
 from limner_profile.sources import FieldType
 from limner_segments.comparison import Against, compare_audience
 

@@ -17,7 +17,8 @@ import duckdb
 import yaml
 from workload import TAGS, make_project
 
-from limner.project import Project, Silent, build, open_project, sync
+from limner.project import Project, build, open_project, sync
+from limner.steps import Silent
 from limner_profile.snapshots import Snapshot
 
 CONTACTS = ("email", "phone", "first_name", "last_name", "country", "postcode")

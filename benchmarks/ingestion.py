@@ -23,7 +23,8 @@ from pathlib import Path
 import duckdb
 from workload import make_project
 
-from limner.project import Silent, sync
+from limner.project import sync
+from limner.steps import Silent
 from limner_profile.ingest import read_ingested
 
 

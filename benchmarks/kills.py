@@ -29,7 +29,8 @@ from typing import Any
 
 import duckdb
 
-from limner.project import Silent, build, open_project, sync
+from limner.project import build, open_project, sync
+from limner.steps import Silent
 from limner_profile.ingest import read_ingested
 
 CONFIG = """name: kills

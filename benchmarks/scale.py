@@ -25,7 +25,8 @@ from typing import Any
 
 from workload import make_project
 
-from limner.project import Silent, build, open_project, sync
+from limner.project import build, open_project, sync
+from limner.steps import Silent
 from limner_profile.lookup import read_profile
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 import yaml
 
-from limner.project import Project, Silent, open_project, sync
+from limner.project import Project, open_project, sync
+from limner.steps import Silent
 
 AS_OF = "2025-03-01"
 ZONE = "Asia/Shanghai"

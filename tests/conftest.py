@@ -36,7 +36,8 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 @pytest.fixture(scope="session")
 def reading_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The reading sample, built and trained on churn. Read-only: copy its folder before writing to it."""
-    from limner.project import Silent, build, open_project, train
+    from limner.project import build, open_project, train
+    from limner.steps import Silent
     from limner_samples.workspaces import make_workspace
 
     root = tmp_path_factory.mktemp("reading")

@@ -7,7 +7,8 @@ import re
 from datetime import date, timedelta
 from pathlib import Path
 
-from limner.project import Silent, build, open_project, train
+from limner.project import build, open_project, train
+from limner.steps import Silent
 
 PAGE = Path(__file__).parent.parent / "docs" / "own-data.md"
 

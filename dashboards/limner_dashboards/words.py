@@ -114,8 +114,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "try_condition": ("Try a condition", "试算条件"),
     "condition": ("Condition", "条件"),
     "condition_hint": (
-        "Tags, comparisons, and / or / not and brackets. The size is exact, and counted before anything is saved.",
-        "可用标签、比较、and / or / not 与括号。保存之前即可得到精确人数。",
+        "Tags, and / or / not, brackets, and calls such as did('order', at_least => 2, within => '30d') or in_segment('…'). "
+        "The size is exact, and counted before anything is saved.",
+        "可用标签、and / or / not、括号，以及 did('order', at_least => 2, within => '30d')、in_segment('…') 等条件。"
+        "保存之前即可得到精确人数。",
     ),
     "at_character": ("at character {character}", "第 {character} 个字符处"),
     "at_line": ("at line {line}, character {character}", "第 {line} 行第 {character} 个字符处"),

@@ -17,7 +17,8 @@ import duckdb
 from limner_profile.errors import Issue, QueryError
 from limner_profile.guarded import encode, out_of_memory, timed_out
 from limner_profile.query import explain_error
-from limner_profile.snapshots import READ_CONFIG, Snapshot
+from limner_profile.readers import READ_CONFIG
+from limner_profile.snapshots import Snapshot
 from limner_profile.sql_guard import check_sql
 
 _LARGEST = 32_000_000  # characters of an answer

@@ -11,9 +11,8 @@ import json
 import os
 import re
 import shutil
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,20 +25,9 @@ from filelock import FileLock, Timeout
 
 from limner_profile.disk import writing
 from limner_profile.errors import BusyError, InternalError, Issue, RefusedError, UnknownNameError, unknown_name
+from limner_profile.readers import connect_reader
 from limner_profile.schema import table
-from limner_profile.sql_text import text_of
 
-# One configuration for every reader: DuckDB refuses two configurations of one file in one process.
-READ_CONFIG: Mapping[str, Any] = {
-    "enable_external_access": False,
-    "python_enable_replacements": False,
-    "autoload_known_extensions": False,
-    "autoinstall_known_extensions": False,
-    "allow_community_extensions": False,
-    "lock_configuration": True,
-    "memory_limit": "2GB",
-    "threads": 2,
-}
 _ID = re.compile(r"^\d{8}-\d{4,}$")
 _MOVES = "moves.jsonl"
 
@@ -74,9 +62,6 @@ EVENT_FILES_TABLE = table(
     "The ingested files that the view events reads.",
     [("file", "VARCHAR", "The file, relative to .limner")],
 )
-
-# Folders below .limner that a reader may read beside the snapshot: conditions on behaviour, lists and lookalikes need them.
-READABLE = ("events", "lists", "lookalikes")
 
 
 @dataclass(frozen=True)
@@ -245,7 +230,7 @@ class SnapshotStore:
         path = self.folder / f"{chosen}.duckdb"
         if not path.exists():
             raise self._not_kept(chosen)
-        return Snapshot(chosen, path, _connect_reader(path))
+        return Snapshot(chosen, path, connect_reader(path))
 
     @contextmanager
     def create(
@@ -387,22 +372,6 @@ class SnapshotStore:
 
 
 _LOCKS: dict[Path, FileLock] = {}
-_OPENING = threading.Lock()
-
-
-def _connect_reader(path: Path) -> duckdb.DuckDBPyConnection:
-    state = path.resolve().parent.parent
-    # These folders can be named only once the database is open, and only before other access is shut off.
-    later = ("enable_external_access", "lock_configuration")
-    config = {name: value for name, value in READ_CONFIG.items() if name not in later}
-    connection = duckdb.connect(str(path), read_only=True, config={**config, "file_search_path": str(state)})
-    with _OPENING:
-        if connection.execute("SELECT current_setting('lock_configuration')").fetchall() == [(False,)]:
-            folders = [place for name in READABLE for place in (f"{state / name}/", f"{name}/")]
-            connection.execute(f"SET allowed_directories = [{', '.join(map(text_of, folders))}]")
-            for name in later:
-                connection.execute(f"SET {name} = {str(READ_CONFIG[name]).lower()}")
-    return connection
 
 
 def _fsync(path: Path) -> None:

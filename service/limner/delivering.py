@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from limner.project import Progress, Project
+from limner.project import Project
+from limner.steps import Progress
 from limner_profile.errors import Issue, RefusedError, UnknownNameError, UserError, did_you_mean
 from limner_profile.snapshots import Snapshot
 from limner_segments.exports.delivery import Delivered, begin_run, deliver_file, draft_record

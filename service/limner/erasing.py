@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from limner.project import Progress
+from limner.steps import Progress
 from limner_profile.catalog import read_catalog
 from limner_profile.csv_dialect import csv_reader, is_csv
 from limner_profile.erasure import Erasure, ErasurePlan, erase, plan_erasure

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limner.project import Progress, Project, Silent, not_made, stale_tags, tell_sizes
+from limner.project import Project, not_made, stale_tags, tell_sizes
+from limner.steps import Progress, Silent
 from limner_profile.errors import Issue, RefusedError, unknown_name
 from limner_segments.audience_tables import forget_audiences, write_audiences
 

@@ -6,13 +6,13 @@ The one place where ingestion, building, training and explaining meet. Imports e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from limner.asked_events import unknown_events
+from limner.steps import Progress
 from limner_explain.cards import create_insight_tables, write_insights
 from limner_explain.insight import InsightSet
 from limner_explain.reasons import create_reason_tables, write_reasons
@@ -43,51 +43,6 @@ from limner_segments.scoring.scenario import NamedScenario, promised_scores, rea
 from limner_segments.scoring.shelf import shelve, staleness, take_model
 from limner_segments.segment import NamedSegment, read_segments
 from limner_segments.tag_changes import TagChange, changes_in_use
-
-
-class Step(Protocol):
-    """One step of work in progress."""
-
-    def advance(self, amount: float = 1) -> None:
-        """Move the bar on."""
-
-    def describe(self, text: str) -> None:
-        """Say what is being done now."""
-
-
-class Progress(Protocol):
-    """Who is told how the work goes on: a terminal, a web page, or nobody."""
-
-    def step(self, name: str, total: float | None = None) -> AbstractContextManager[Step]:
-        """Begin a step; `total` is how often `advance` will be called, None where nobody knows."""
-        ...
-
-    def warn(self, text: str) -> None:
-        """Tell something that the user should know."""
-
-
-class _SilentStep:
-    def advance(self, amount: float = 1) -> None:
-        """Nothing."""
-
-    def describe(self, text: str) -> None:
-        """Nothing."""
-
-
-class Silent:
-    """Progress that nobody watches; warnings are kept in `warnings`."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    @contextmanager
-    def step(self, name: str, total: float | None = None) -> Any:
-        """A step without a bar."""
-        yield _SilentStep()
-
-    def warn(self, text: str) -> None:
-        """Keep the warning."""
-        self.warnings.append(text)
 
 
 @dataclass(frozen=True)

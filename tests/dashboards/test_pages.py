@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from plotly.utils import PlotlyJSONEncoder
 
-from limner.project import Project, Silent, build, open_project
+from limner.project import Project, build, open_project
+from limner.steps import Silent
 from limner_dashboards.app import create_app, draw_page
 from limner_dashboards.elements import issue_lines
 from limner_dashboards.formatting import percent

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from limner.project import Silent, build, open_project
+from limner.project import build, open_project
+from limner.steps import Silent
 from limner_dashboards.view import Reader
 from limner_profile.errors import RefusedError, UserError
 from limner_profile.predicates.parser import parse

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from limner.project import Project, Silent, build, open_project
+from limner.project import Project, build, open_project
+from limner.steps import Silent
 from limner_segments.audience import audience_query, measure_audience, measure_many, prepare
 from limner_segments.funnel import measure_funnel
 from limner_segments.segment import resolve

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from limner.project import Project, Silent, build, open_project
+from limner.project import Project, build, open_project
+from limner.steps import Silent
 from limner_profile.errors import UserError
 from limner_segments.audience import measure_audience
 from limner_segments.segment import resolve
@@ -224,6 +225,23 @@ def test_a_calculation_that_cannot_start_or_end_says_so(root: Path, run: Run) ->
         assert printed(run, root, "segments", "size", "nordic")["size"] == 2  # readers do not wait
         other.kill()
     assert run("segments", "build", "--dir", root)[0] == 0  # a lock does not outlive its process
+
+
+def test_a_segment_that_cannot_be_counted_hides_no_other(root: Path, run: Run) -> None:
+    with (root / "segments" / "s.yaml").open("a", encoding="utf-8") as file:
+        file.write("""alike: {where: "like_segment('nordic', top => 2)"}\n""")
+    listed = {row["name"]: row for row in printed(run, root, "segments", "list")}
+    assert {name: row["size"] for name, row in listed.items()} == {
+        "nordic": 2, "abroad": 2, "buyers": 2, "nordic_buyers": 1, "alike": None,
+    }  # fmt: skip
+    assert "nothing can be learned" in listed["alike"]["alert"]
+    code, out, err = run("segments", "overlap", "--all", "--dir", root, "--format", "json")
+    assert (code, [row["name"] for row in json.loads(out)["segments"]]) == (
+        0,
+        [name for name in listed if name != "alike"],
+    )
+    assert "'alike' is left out" in err
+    assert run("segments", "overlap", "nordic", "alike", "--dir", root)[0] == 1
 
 
 def test_who_entered_and_who_left_is_told(root: Path, run: Run) -> None:

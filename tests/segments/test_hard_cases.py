@@ -10,7 +10,8 @@ import pytest
 
 from limner.asked_events import unseen_events
 from limner.materialising import materialise
-from limner.project import Project, Silent, build, open_project
+from limner.project import Project, build, open_project
+from limner.steps import Silent
 from limner_profile.errors import UserError
 from limner_segments.audience import audience_query, measure_audience, prepare
 from limner_segments.expectation import STALE

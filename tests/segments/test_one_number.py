@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from limner.materialising import materialise
-from limner.project import Project, Silent, build, open_project
+from limner.project import Project, build, open_project
+from limner.steps import Silent
 from limner_profile.query import run_query
 from limner_profile.snapshots import Snapshot
 from limner_segments.audience import audience_query, measure_audience, measure_many, prepare

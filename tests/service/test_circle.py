@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from limner.project import Project, Silent, build, open_project, train
+from limner.project import Project, build, open_project, train
+from limner.steps import Silent
 from limner_explain.cards import read_cards, save_insight
 from limner_profile.errors import RefusedError, UserError
 from limner_profile.snapshots import Snapshot

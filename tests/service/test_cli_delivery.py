@@ -44,7 +44,8 @@ USERS = [f"user-{number:04d}" for number in range(30)]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace of thirty users, built: each tenth does not agree, of two nothing is known; user-0001 is on the list."""
-    from limner.project import Silent, build, open_project
+    from limner.project import build, open_project
+    from limner.steps import Silent
 
     root = tmp_path_factory.mktemp("made") / "shop"
     agrees = ["false" if number % 10 == 0 else "" if number in (7, 8) else "true" for number in range(30)]

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from limner.project import Silent, build, open_project
+from limner.project import build, open_project
+from limner.steps import Silent
 
 Run = Callable[..., tuple[int, str, str]]
 MARY = "f1904cf1a9d73a55fa5de0ac823c4403ded71afd4c3248d00bdcd0866552bb79"  # mary@example.com

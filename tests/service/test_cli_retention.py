@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from limner.project import Project, Silent, build, open_project
+from limner.project import Project, build, open_project
+from limner.steps import Silent
 from limner_segments.funnel_definition import Stages
 from segments.small import TAGS, make_workspace
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from flask import Flask
 
-from limner.project import Silent, build, open_project
+from limner.project import build, open_project
 from limner.server import guard_host
+from limner.steps import Silent
 from limner_profile.errors import RefusedError
 from limner_samples.workspaces import make_workspace, write_reading
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from limner.project import Silent, build, open_project, read_project, stale_tags, train
+from limner.project import build, open_project, read_project, stale_tags, train
+from limner.steps import Silent
 from limner_profile.errors import RefusedError
 from limner_profile.statistics import read_statistics
 from limner_segments.scoring.scenario import allowed_tags

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import limner
-from limner.project import Silent
+from limner.steps import Silent
 from limner_profile.errors import SourceError, UnknownNameError
 
 CONFIG = """name: t

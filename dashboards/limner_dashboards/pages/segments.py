@@ -27,6 +27,7 @@ from limner_dashboards.saving import save_condition
 from limner_dashboards.view import Reader, Visit
 from limner_dashboards.words import say
 from limner_profile.errors import UserError, did_you_mean
+from limner_segments.listing import list_sizes
 from limner_segments.segment import resolve
 
 _LOG = logging.getLogger(__name__)
@@ -170,28 +171,18 @@ def _list(visit: Visit) -> Any:
     if not view.segments:
         return panel(say("all_segments", language), empty_state(say("no_segments", language)))
     rows: list[dict[str, Any]] = []
-    built: dict[tuple[str, str], dict[str, Any]] = {}
-    if visit.opened.columns("segments"):
-        found = visit.opened.rows("SELECT name, definition_hash, size, share FROM segments")
-        built = {(row["name"], row["definition_hash"]): row for row in found}
-    for name, named in view.segments.items():
-        condition = named.condition
-        # What the build counted is not counted again: a workspace may have hundreds of segments.
-        known = built.get((name, named.definition_hash))
-        measured = (
-            None if known or visit.missing_tags(condition) or visit.obstacles(condition) else visit.size(condition)
-        )
-        size = known["size"] if known else measured.size if measured else None
-        share = known["share"] if known else measured.share if measured else None
+    # What the build counted is not counted again: a workspace may have hundreds of segments.
+    for one in list_sizes(visit.opened, None, view.segments):
+        named = one.named
         rows.append(
             {
-                "name": name,
+                "name": named.name,
                 "title": named.title(language),
-                "size": size,
-                "share": share,
+                "size": one.size,
+                "share": one.share,
                 "where": named.segment.where.to_text(),
                 "purpose": named.segment.purpose,
-                "href": f"/segments/{quote(name)}",
+                "href": f"/segments/{quote(named.name)}",
             }
         )
     rows.sort(key=lambda row: -row["size"] if row["size"] is not None else 0)

@@ -34,11 +34,10 @@ def measure_text(visit: Visit, text: str) -> tuple[Any, Any]:
     if obstacles:
         return issue_lines(obstacles, language), None
     size = visit.size(condition)
-    unknown = (
-        say("unknown_note", language, share=percent(size.unknown_share))
-        if size.unknown
-        else say("no_unknown", language)
-    )
+    note = f"{percent(size.share)} {say('of_users', language, users=count(size.users))}"
+    if condition.fields():  # of behaviour nothing is unknown
+        share = percent(size.unknown_share)
+        note += f" · {say('unknown_note', language, share=share) if size.unknown else say('no_unknown', language)}"
     return None, html.Div(
         [
             dmc.Group(
@@ -51,7 +50,7 @@ def measure_text(visit: Visit, text: str) -> tuple[Any, Any]:
                 mt="md",
             ),
             dmc.Text(
-                f"{percent(size.share)} {say('of_users', language, users=count(size.users))} · {unknown}",
+                note,
                 size="sm",
                 c="dimmed",
             ),

@@ -63,4 +63,4 @@ class InSegment(UserSet):
 
     def to_sentence(self, language: Language, words: Words) -> str:
         """`in the segment regulars`."""
-        return f"in the segment {self.segment}" if language == "en" else f"属于分群 {self.segment}"
+        return f"in the segment {self.segment}" if language == "en" else f"属于人群 {self.segment}"

@@ -105,7 +105,7 @@ class LikeSegment(UserSet):
     def to_sentence(self, language: Language, words: Words) -> str:
         """`among the 10,000 users most like the segment regulars`."""
         if language == "zh":
-            return f"属于与分群 {self.segment} 最相似的 {self.top:,} 位用户"
+            return f"属于与人群 {self.segment} 最相似的 {self.top:,} 位用户"
         number = "user" if self.top == 1 else f"{self.top:,} users"
         return f"among the {number} most like the segment {self.segment}"
 

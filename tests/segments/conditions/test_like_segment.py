@@ -208,7 +208,7 @@ def test_text_dictionary_sentences_and_complaints() -> None:
         }
     )
     assert node.to_sentence("en", FieldWords) == "among the 10,000 users most like the segment regulars"
-    assert node.to_sentence("zh", FieldWords) == "属于与分群 regulars 最相似的 10,000 位用户"
+    assert node.to_sentence("zh", FieldWords) == "属于与人群 regulars 最相似的 10,000 位用户"
     [issue] = node.complaints(Vocabulary({}, segments=["regular"]), "w")
     assert (issue.code, issue.hint) == ("unknown-segment", "did you mean 'regular'?")
     assert node.complaints(Vocabulary({}, segments=["regulars"]), "w") == []

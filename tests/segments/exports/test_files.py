@@ -200,7 +200,8 @@ def test_the_manifest_stands_before_the_file(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from limner_profile.snapshots import Snapshot, _connect_reader
+from limner_profile.readers import connect_reader
+from limner_profile.snapshots import Snapshot
 from limner_segments.exports import files
 from limner_segments.exports.formats.base import Options
 from limner_segments.exports.formats.csv_file import CsvFile
@@ -224,7 +225,7 @@ if {at} == 0:
     CsvFile.write = write_and_die
 os.replace = replace_and_die
 path = Path({snapshot!r})
-export(Snapshot(path.stem, path, _connect_reader(path)), Path({target!r}), overwrite=True)
+export(Snapshot(path.stem, path, connect_reader(path)), Path({target!r}), overwrite=True)
 """
 
 
