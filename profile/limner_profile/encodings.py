@@ -40,7 +40,7 @@ def check_encoding(file: Path, where: str) -> None:
         else "save it as UTF-8: in Excel as 'CSV UTF-8 (Comma delimited)'"
     )
     looks = f", and looks like {_NAMES.get(found, found)}" if found else ""
-    raise SourceError(Issue("not-utf-8", where, f"{file.name} is not UTF-8{looks}", hint))
+    raise SourceError(Issue("other-encoding", where, f"{file.name} is not UTF-8{looks}", hint))
 
 
 _NAMES = {"GB18030": "GBK (GB18030), which Excel writes in China", "WINDOWS-1252": "Windows-1252 (Latin-1)"}

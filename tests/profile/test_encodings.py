@@ -70,6 +70,6 @@ def test_ingestion_says_it_before_it_loses_rows(tmp_path: Path, packed: bool) ->
     with pytest.raises(SourceError) as error:
         ingest(open_workspace(tmp_path))
     (issue,) = error.value.issues
-    assert (issue.code, issue.where) == ("not-utf-8", "limner.yaml:4:21")
+    assert (issue.code, issue.where) == ("other-encoding", "limner.yaml:4:21")
     assert "is not UTF-8, and looks like GBK (GB18030)" in issue.message
     assert "iconv -f GB18030 -t UTF-8 v2.csv > utf8-v2.csv" in issue.hint

@@ -116,7 +116,7 @@ def test_counting_minds_no_column_of_another_name(tmp_path: Path) -> None:
         ("u,t\n", "empty-source", "holds no rows"),
         ("", "empty-source", "is empty"),
         ("1,2268318,pv,1511544070\n1,2333346,buy,1511561733\n", "no-header", "holds values (1, 2268318, 1511544070)"),
-        ("用户ID,时间\n1,登录\n".encode("gbk"), "not-utf-8", "is not UTF-8, and looks like GBK"),
+        ("用户ID,时间\n1,登录\n".encode("gbk"), "other-encoding", "is not UTF-8, and looks like GBK"),
     ],
 )
 def test_files_without_readable_rows_are_errors(tmp_path: Path, content: str | bytes, code: str, words: str) -> None:

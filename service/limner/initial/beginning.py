@@ -136,7 +136,7 @@ def _mappings(wishes: Wishes, progress: TerminalProgress) -> list[tuple[FileSamp
             raise error
         faults.extend(error.issues)
         issue = error.issues[0]
-        remedy = f"; {issue.hint}" if issue.code == "not-utf-8" else ""
+        remedy = f"; {issue.hint}" if issue.code == "other-encoding" else ""
         progress.warn(f"{file.name} is left out: {issue.message}{remedy}")
 
     with progress.step("look at the files"):
