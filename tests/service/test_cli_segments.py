@@ -186,6 +186,19 @@ def test_history_tells_edits_apart(asked: Callable[..., Any], run_main: Run, sho
     assert (first["size"], second["size"], second["definition"]) == (2, 5, "edited")
     assert (second["condition_before"], second["condition"]) == ("city = 'Oslo'", "city in ('Oslo', 'Bern')")
     assert (second["joined"], second["joined_by_users"], second["joined_by_definition"]) == (3, 0, 3)
+    assert (second["size_by_old_definition"], second["redefined_segments"], second["changed_lists"]) == (2, [], [])
+    _, out, _ = run_main("segments", "history", "oslo", "--dir", shop)
+    assert "5; by the definition before it would be 2" in out
+    # The text of `both` is the same: the segment that it asks for was edited.
+    both = asked("history", "both")["history"][1]
+    assert (both["definition"], both["redefined_segments"]) == ("edited", ["oslo"])
+    assert both["size_by_old_definition"] + both["joined_by_definition"] - both["left_by_definition"] == both["size"]
+    _, out, _ = run_main("segments", "history", "both", "--dir", shop)
+    assert [line.split() for line in out.splitlines() if "segments edited" in line] == [["segments", "edited", "oslo"]]
+    assert "after  " not in out
+    _, out, _ = run_main("segments", "history", "oslo", "--dir", shop, "--format", "csv")
+    lines = out.splitlines()
+    assert (lines[0].split(",")[-1], lines[2].split(",")[-1]) == ("size_by_old_definition", "2")
     found = asked("history", "regulars")
     assert found["expect"] == {"min": None, "max": 2, "change": 0.1}
     assert found["history"][1]["movers"] == [
