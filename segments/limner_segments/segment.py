@@ -36,7 +36,7 @@ class Origin(Definition):
 
 
 class Segment(Definition):
-    """The rules of an audience: a condition on tags, and who wants it for what."""
+    """The rules of an audience: a condition on tags and behaviour, and who wants it for what."""
 
     where: WrittenCondition
     """Who belongs to it: a condition on tags and behaviour, as text or as a tree."""

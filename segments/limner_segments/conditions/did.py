@@ -67,7 +67,7 @@ class Did(Measured):
             times = (
                 ""
                 if once
-                else f" {self.limit_words(language)} {'time' if self.at_least == self.at_most == 1 else 'times'}"
+                else f" {self.limit_words(language)} {self.counted('time', 'times')}"
             )
             return f"did {events}{times}{window}"
         return f"{window}做过 {events}" + ("" if once else f" {self.limit_words(language)} 次")

@@ -265,6 +265,10 @@ def _unknown_lists(cursor: duckdb.DuckDBPyConnection, suppressed: Mapping[str, f
     ]
 
 
+def _users(count: int) -> str:
+    return f"{count} {'user' if count == 1 else 'users'}"
+
+
 def _too_small(named: NamedSegment, accounting: Accounting, min_size: int) -> RefusedError:
     stopped = [
         f"{count} {words}"
@@ -277,9 +281,9 @@ def _too_small(named: NamedSegment, accounting: Accounting, min_size: int) -> Re
         if count
     ]
     left = accounting.recipients + accounting.unchanged
-    message = f"the audience has {accounting.audience} users, fewer than {min_size}"
+    message = f"the audience has {_users(accounting.audience)}, fewer than {min_size}"
     if stopped:
-        message = f"{left} of the audience of {accounting.audience} users are left, fewer than {min_size} ({', '.join(stopped)})"
+        message = f"{left} of the audience of {_users(accounting.audience)} {'is' if left == 1 else 'are'} left, fewer than {min_size} ({', '.join(stopped)})"
     return RefusedError(
         Issue("audience-too-small", named.place, message, "widen the segment, or lower settings.min_export")
     )
