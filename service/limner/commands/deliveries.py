@@ -34,6 +34,8 @@ Salt = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print who would be exported, and write nothing.")]
 
+_LISTED = ("export", "at", "destination", "segment", "kind", "rows", "state")
+
 
 def destined(
     project: Project, asked: Asked, kind: str | None, columns: list[str], out: Path | None
@@ -94,24 +96,24 @@ def list_exports(
 
     chosen = style_of(style)
     rows = [row for row in listed(opened(directory)) if to in (None, row["destination"])]
+    rows = rows[: limit or None]
+    if chosen.value == "table":
+        print_rows([_listed(row) for row in rows], chosen, _LISTED)
+        return
     names = [
-        "export",
-        "at",
-        "destination",
-        "segment",
-        "mode",
-        "recipients",
-        "left",
-        "held_out",
-        "state",
-        "target",
-        "who",
-    ]
-    if chosen.value != "table":
-        names += [
-            "format", "snapshot", "as_of", "definition_hash", "since", "holdout_share", "holdout_salt", "sha256", "accounting",
-        ]  # fmt: skip
-    print_rows(rows[: limit or None], chosen, names)
+        "export", "at", "destination", "segment", "mode", "recipients", "left", "held_out", "state", "target", "who", "format",
+        "snapshot", "as_of", "definition_hash", "since", "holdout_share", "holdout_salt", "sha256", "accounting",
+    ]  # fmt: skip
+    print_rows(rows, chosen, names)
+
+
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    """An export on one line: the time to the minute (UTC), and what is sent as rows."""
+    return {
+        "export": row["export"], "at": row["at"][:16].replace("T", " "), "destination": row["destination"] or None,
+        "segment": row["segment"] or None, "kind": row["format"] if row["mode"] == "full" else f"{row['format']}, {row['mode']}",
+        "rows": row["recipients"] + row["left"], "state": row["state"],
+    }  # fmt: skip
 
 
 def abandon_run(
