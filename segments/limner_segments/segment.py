@@ -168,7 +168,8 @@ def resolve(
 ) -> NamedSegment:
     """The segment of a name, or an unnamed one made of `where_text`; raises UserError where it is not one of both.
 
-    The name `everyone` is all users, unless a segment is so called. The calls in a condition are checked against the workspace, where it is given.
+    The name `everyone` is all users, unless a segment is so called.
+    The calls in a condition are checked against the workspace, where it is given.
     """
     if where_text is not None and name_or_text is not None:
         raise RefusedError(

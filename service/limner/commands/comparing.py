@@ -45,7 +45,10 @@ def compare(
         typer.Option("--against", help="everyone, complement or a segment.", show_default="everyone"),
     ] = None,
     against_where: Annotated[
-        str | None, typer.Option("--against-where", help="A condition on tags and behaviour to compare with, instead of --against.")
+        str | None,
+        typer.Option(
+            "--against-where", help="A condition on tags and behaviour to compare with, instead of --against."
+        ),
     ] = None,
     snapshot: SnapshotId = None,
     top: Annotated[int, typer.Option("--top", help="How many differences to show.", min=1)] = 20,

@@ -12,6 +12,7 @@ from limner.commands.options import Dir, Style, opened, style_of
 
 if TYPE_CHECKING:
     from limner.delivering import Asked
+    from limner.output import Format
     from limner.project import Project
     from limner_profile.snapshots import Snapshot
     from limner_segments.segment import NamedSegment
@@ -55,20 +56,33 @@ def destined(
     return destination.as_, columns or list(destination.columns)
 
 
-def reckoned(project: Project, snapshot: Snapshot, named: NamedSegment, asked: Asked) -> dict[str, Any]:
-    """Who would be exported, as counts that add up."""
+def print_reckoned(project: Project, snapshot: Snapshot, named: NamedSegment, asked: Asked, style: Format) -> None:
+    """Print who would be exported, as counts that add up; raises TooFewError behind them where that is refused."""
+    from limner.commands.export_report import print_dry_run
     from limner.delivering import reckon
+    from limner.output import Format, print_object
     from limner.progress import TerminalProgress
+    from limner_segments.exports.recipients import TooFewError
 
-    found = reckon(project, snapshot, named, asked, datetime.now(UTC))
+    refused = None
+    try:
+        found = reckon(project, snapshot, named, asked, datetime.now(UTC))
+    except TooFewError as error:
+        found, refused = error.recipients, error
     for warning in found.warnings:
         TerminalProgress().warn(warning)
     holdout = found.rules.holdout
-    return {
+    content = {
         "destination": asked.to, "segment": named.name or None, "mode": "changes" if found.rules.changes else "full",
         "since": found.since or None, **found.accounting.as_dict(), "holdout_share": holdout.share if holdout else 0.0,
         "holdout_salt": holdout.salt if holdout else None, "snapshot": snapshot.id, "as_of": snapshot.as_of_text,
     }  # fmt: skip
+    if style is Format.table:
+        print_dry_run(content, refused is not None)
+    else:
+        print_object(content, style)
+    if refused is not None:
+        raise refused
 
 
 def sent(project: Project, named: NamedSegment, asked: Asked, columns: list[str]) -> dict[str, Any]:

@@ -49,7 +49,9 @@ def list_segments(directory: Dir = Path("."), language: Language = None, style: 
         if table:
             row["share"] = percent(one.share)
             row["condition"] = _cut(str(row["condition"]), longest)
-            row["alert"] = ", ".join(dict.fromkeys(alert.code.removeprefix("audience-") for alert in one.alerts)) or None
+            row["alert"] = (
+                ", ".join(dict.fromkeys(alert.code.removeprefix("audience-") for alert in one.alerts)) or None
+            )
         if table and one.change is not None:
             row["change"] = f"{one.change:+,}{' (edited)' if one.redefined else ''}"
         rows.append(row)

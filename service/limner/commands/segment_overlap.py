@@ -84,12 +84,18 @@ def overlap(
     if chosen is Format.csv:
         print_rows(rows, chosen)
         return
-    shares = [{**row, "share": percent(row["share"])} for row in sizes]
+    shares: list[dict[str, Any]] = [
+        {**row, "share": percent(len(bitmaps[str(row["name"])]) / users if users else 0.0)} for row in sizes
+    ]
     print_rows(shares, chosen, title=f"segments as of {content['as_of']}, {users:,} users")
     console().print()
     most = sorted(rows, key=lambda row: -(row["jaccard"] or 0.0))[:top]
     left = f", the {len(most)} closest of {len(rows)}" if len(most) < len(rows) else ""
-    print_rows([{key: percent(value) if key in _SHARES else value for key, value in row.items()} for row in most], chosen, title=f"pairs{left}")
+    print_rows(
+        [{key: percent(value) if key in _SHARES else value for key, value in row.items()} for row in most],
+        chosen,
+        title=f"pairs{left}",
+    )
     console().print()
     shown = []
     for one in found.shown:
