@@ -25,6 +25,7 @@ def count_tags(
     parts = membership.parts
     sides = [part.astype(np.float64) if part.any() else None for part in parts]
     stored = dict(cursor.execute("SELECT column_name, column_type FROM (DESCRIBE profiles)").fetchall())
+    values = _distinct_values(cursor)
     own = threading.local()
 
     def counted(name: str) -> TagCounts:
@@ -44,6 +45,15 @@ def count_tags(
     # NumPy works without the interpreter's lock, while DuckDB reads the next column.
     with ThreadPoolExecutor(2) as pool:
         arrays = pool.map(counted, read)
-        found = {name: count_levels(cursor, name, membership) for name in tags if name not in read}
+        found = {name: count_levels(cursor, name, membership, values.get(name)) for name in tags if name not in read}
         found |= dict(zip(read, arrays, strict=True))
     return [found[name] for name in tags]
+
+
+def _distinct_values(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Tag to the number of its different values, as the build counted them; empty where the catalog is not there."""
+    found = cursor.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'tags'").fetchall()
+    if not found:
+        return {}
+    rows = cursor.execute("SELECT name, distinct_values FROM tags WHERE distinct_values IS NOT NULL").fetchall()
+    return {str(name): int(count) for name, count in rows}

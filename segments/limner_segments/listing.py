@@ -79,6 +79,9 @@ def list_sizes(
             alerts.append(Alert(STALE, f"not materialised in snapshot {snapshot.id}"))
         elif not _alike(named, built[name]):
             alerts.append(Alert(STALE, f"edited after snapshot {snapshot.id} was built"))
+        elif size is not None and size != built[name][0]:
+            words_of_it = f"snapshot {snapshot.id} holds {built[name][0]:,}: a list was edited after it was built"
+            alerts.append(Alert(STALE, words_of_it))
         edited = sorted(conditions[name].fields().intersection(stale_tags))
         if edited:
             alerts.append(Alert(STALE, f"tags edited after snapshot {snapshot.id} was built: {', '.join(edited)}"))

@@ -22,8 +22,8 @@ _FEW, _MOST_SPLITS = 12, 800
 class Overlap:
     """Two segments: users in both and in either, their Jaccard index, and the share of each that is in the other, 0 to 1.
 
-    Shares are None where nobody is in the first, or in the second, or in either. `small` where a count tells of fewer
-    than `min_group` users but not of none.
+    Shares are None where nobody is in the first, or in the second, or in either. `small` where a count, or its difference to
+    a size or to all users, tells of fewer than `min_group` users but not of none.
     """
 
     first: str
@@ -55,14 +55,14 @@ class Intersections:
     rest: int
 
 
-def overlap_pairs(bitmaps: Mapping[str, BitMap], min_group: int = 0) -> list[Overlap]:
-    """Every pair in the order of the segments."""
+def overlap_pairs(bitmaps: Mapping[str, BitMap], min_group: int = 0, users: int = 0) -> list[Overlap]:
+    """Every pair in the order of the segments; `users` are all there are."""
     sizes = {name: len(bitmap) for name, bitmap in bitmaps.items()}
     pairs = []
     for first, second in combinations(bitmaps, 2):
         both = bitmaps[first].intersection_cardinality(bitmaps[second])
         either = sizes[first] + sizes[second] - both
-        apart = (both, sizes[first] - both, sizes[second] - both)
+        apart = (both, sizes[first] - both, sizes[second] - both, users - either)
         pairs.append(
             Overlap(
                 first, second, both, either, _share(both, either), _share(both, sizes[first]), _share(both, sizes[second]),

@@ -111,7 +111,8 @@ def measure_retention(
 ) -> RetentionTable:
     """The retention of an audience in a snapshot, of the newest `cohorts` only where a number is given.
 
-    Counts below `min_group` are suppressed: of cohorts, of those who returned, and of those who did not.
+    Counts below `min_group` are suppressed: of cohorts, of those who returned, and of those who did not; by the variant `after`, too,
+    those whose difference to the last count shown tells of so few.
     """
     tags = [] if isinstance(asked.start, Acts) else [asked.start.tag]
     scope = prepared(snapshot, condition, tags)
@@ -127,19 +128,22 @@ def measure_retention(
     hidden = _hidden_cohorts(sizes, min_group)
     today = scope.as_of.astimezone(scope.timezone).date()
     table = []
-    totals: dict[int, list[tuple[int, int, bool]]] = {}
+    totals: dict[int, list[tuple[int, int, int, bool]]] = {}
     for start, size in sizes.items():
         cells = []
+        around = size
         for period in range(asked.periods + 1):
             if period_begin(start, asked.by, period) > _last_day(scope):
                 cells.append(RetentionCell(period, None, None, None, None, complete=False, suppressed=False))
                 continue
             returned = counts[start][period][0]
             complete = period_end(start, asked.by, period) <= today
-            suppressed = start in hidden or _small(returned, min_group) or _small(size - returned, min_group)
+            suppressed = start in hidden or _small(returned, min_group) or _small(around - returned, min_group)
             cells.append(_cell(period, returned, size, complete=complete, suppressed=suppressed))
             if complete and start not in hidden:
-                totals.setdefault(period, []).append((returned, size, suppressed))
+                totals.setdefault(period, []).append((returned, size, around, suppressed))
+            if asked.variant == "after" and not suppressed:
+                around = returned  # whoever comes back later is among those who came back by then
         table.append(Cohort(start, None if start in hidden else size, tuple(cells)))
     average = [_average(period, totals.get(period, []), min_group) for period in range(asked.periods + 1)]
     return RetentionTable(users, started, tuple(table), tuple(average))
@@ -301,11 +305,14 @@ def _cell(period: int, returned: int, size: int, *, complete: bool, suppressed: 
     return RetentionCell(period, returned, share, low, high, complete, suppressed=False)
 
 
-def _average(period: int, cells: Sequence[tuple[int, int, bool]], min_group: int) -> RetentionCell:
-    """The average over complete periods; hidden where it would tell the small number that one of them hides."""
+def _average(period: int, cells: Sequence[tuple[int, int, int, bool]], min_group: int) -> RetentionCell:
+    """The average over complete periods; hidden where it would tell the small number that one of them hides.
+
+    A cell is who returned, of how many, the last count shown of users whom those are among, and whether it is suppressed.
+    """
     returned, size = sum(cell[0] for cell in cells), sum(cell[1] for cell in cells)
-    unseen = [cell for cell in cells if cell[2]]
+    unseen = [cell for cell in cells if cell[3]]
     hidden = sum(cell[0] for cell in unseen)
-    rest = sum(cell[1] for cell in unseen) - hidden
+    rest = sum(cell[2] for cell in unseen) - hidden
     suppressed = _small(hidden, min_group) or _small(rest, min_group)
     return _cell(period, returned, size, complete=bool(cells), suppressed=suppressed)

@@ -22,7 +22,14 @@ from limner_profile.workspace import Workspace, bad_name, is_name
 from limner_segments.conditions import parse_condition
 from limner_segments.conditions.base import Vocabulary, user_sets
 from limner_segments.conditions.everyone import Everyone
-from limner_segments.conditions.linking import circle_issues, full_text, link
+from limner_segments.conditions.linking import (
+    circle_issues,
+    extent_issues,
+    extent_of,
+    full_text,
+    link,
+    too_large_issue,
+)
 from limner_segments.expectation import Expectation
 from limner_segments.written import WrittenCondition
 
@@ -116,12 +123,14 @@ def read_segments(workspace: Workspace, catalog: Catalog) -> tuple[dict[str, Nam
             segments[entry.name] = NamedSegment(entry.name, segment, entry.place)
     conditions = {name: named.segment.where for name, named in segments.items()}
     circles, caught = circle_issues(conditions, places)
+    conditions = {name: condition for name, condition in conditions.items() if name not in caught}
+    excesses, _, too_large = extent_issues(conditions, places)
     linked = {
-        name: replace(named, linked=_linked(named.segment.where, conditions))
-        for name, named in segments.items()
-        if name not in caught
+        name: replace(segments[name], linked=_linked(condition, conditions))
+        for name, condition in conditions.items()
+        if name not in too_large
     }
-    return linked, issues + circles
+    return linked, issues + circles + excesses
 
 
 def _linked(condition: Predicate, conditions: Mapping[str, Predicate]) -> Predicate | None:
@@ -188,6 +197,9 @@ def resolve(
         if issues:
             raise DefinitionError(issues)
         conditions = {name: named.segment.where for name, named in segments.items()}
+        extent = extent_of(condition, extent_issues(conditions, {})[1])
+        if not extent.fits:
+            raise DefinitionError(too_large_issue(extent, "where", "the condition"))
         return NamedSegment("", Segment(where=condition), linked=_linked(condition, conditions))
     if name_or_text is None:
         raise RefusedError(

@@ -23,13 +23,17 @@ from limner_profile.predicates.known import Known
 from limner_profile.predicates.one_of import OneOf
 from limner_profile.snapshots import Snapshot
 from limner_profile.sql_text import quoted
+from limner_profile.tags.expressions import count_rows
 from limner_segments.conditions.behaviour import Measured
+from limner_segments.conditions.did_not import DidNot
+from limner_segments.conditions.ranked import Ranked
 from limner_segments.conditions.scope import scope_of
 from limner_segments.flips import Fact, Flips, World, smallest_flips
 from limner_segments.leaves import Leaf, holds, leaves_of, truths_of
+from limner_segments.standing import Standing, standing_of
 
 OTHER = "\0other"
-"""Stands for any text but those that a condition names."""
+"""Stands for any text but those that a condition names, and for any known value where it names none."""
 
 _WHOLE = ("BIGINT", "INTEGER", "HUGEINT", "SMALLINT", "TINYINT", "UBIGINT", "UINTEGER")
 # Tags of these kinds are never below zero.
@@ -41,6 +45,7 @@ class Test:
     """A leaf and the user: the values of its tags (None is unknown), and whether it holds.
 
     `measured` is the number that a test on behaviour compares, such as how often; None for other tests, and where there is none.
+    `standing` is the place of the user that a test on ranks compares.
     """
 
     __test__ = False
@@ -49,6 +54,7 @@ class Test:
     values: Mapping[str, Any]
     met: bool
     measured: float | int | None = None
+    standing: Standing | None = None
 
     @property
     def unknown(self) -> bool:
@@ -88,18 +94,34 @@ def explain_membership(snapshot: Snapshot, condition: Predicate, user: str) -> W
         kinds = {row["name"]: row["kind"] for row in snapshot.rows("SELECT name, kind FROM tags")}
     counting = [name for name in fields if kinds.get(name) in _COUNTING]
     found = explain(condition, truths[user_id], values, {name: columns[name] for name in fields}, user_id, counting)
-    tests = tuple(replace(test, measured=_measured(snapshot, test.leaf.condition, user_id)) for test in found.tests)
+    tests = tuple(
+        replace(
+            test,
+            measured=_measured(snapshot, test.leaf.condition, user_id),
+            standing=_standing(snapshot, test.leaf.condition, user_id),
+        )
+        for test in found.tests
+    )
     return replace(found, tests=tests)
 
 
 def _measured(snapshot: Snapshot, test: Predicate, user_id: str) -> float | int | None:
-    """The number that a test on behaviour compares, for one user."""
-    if not isinstance(test, Measured):
+    """The number that a test on behaviour compares, for one user; of what should not be done, how often it was."""
+    if not isinstance(test, Measured | DidNot):
         return None
     scope = scope_of(snapshot.connection)
-    query = exp.select(test.measure(scope)).from_("events").where(test.rows(scope)).where("user_id = ?")
+    query = (
+        exp.select(test.measure(scope) if isinstance(test, Measured) else count_rows())
+        .from_("events")
+        .where(test.rows(scope))
+        .where("user_id = ?")
+    )
     value = snapshot.value(query.sql(dialect="duckdb"), [user_id])
     return float(value) if isinstance(value, Decimal) else value
+
+
+def _standing(snapshot: Snapshot, test: Predicate, user_id: str) -> Standing | None:
+    return standing_of(snapshot, test, user_id) if isinstance(test, Ranked) else None
 
 
 def explain(
@@ -166,12 +188,15 @@ def _candidates(group: Sequence[Leaf], value: Any, type_: str, counting: bool) -
     for leaf in group:
         if isinstance(leaf.condition, OnField):
             literals += [each for each in leaf.condition.literals if each not in literals]
+    if not literals:
+        # Only known and unknown are told apart, of whatever type.
+        return [(OTHER, None, ""), (None, None, "")]
     if type_ == "BOOLEAN":
         return [(True, None, ""), (False, None, ""), (None, None, "")]
-    if type_ == "VARCHAR" or (literals and isinstance(literals[0], str)):
+    if type_ == "VARCHAR" or isinstance(literals[0], str):
         return [*((each, None, "") for each in literals), (OTHER, None, ""), (None, None, "")]
     found: list[tuple[Any, Any, str]] = []
-    for each in literals or [1 if type_ != "DATE" else date(2000, 1, 1)]:
+    for each in literals:
         if isinstance(each, date):
             found += [(each + timedelta(days), None, "") for days in (0, -1, 1)]
         elif type_ in _WHOLE:

@@ -11,8 +11,11 @@ from limner_profile.catalog import Catalog
 from limner_profile.predicates.base import OnField
 from limner_profile.predicates.words import FieldWords, Language, value_title
 from limner_segments.conditions.behaviour import Measured
+from limner_segments.conditions.did_not import DidNot
+from limner_segments.conditions.ranked import Ranked, ordinal
 from limner_segments.flips import Fact, Way, World, nearest
 from limner_segments.segment import sentence_of
+from limner_segments.standing import Standing
 from limner_segments.why import OTHER, Test, Why
 
 
@@ -29,12 +32,48 @@ def change_words(why: Why, fact: Fact, asked: Mapping[int, bool], language: Lang
             if language == "en":
                 return f"{sentence}: {gap} {'more' if more else 'fewer'} ({_number(target)} instead of {now})"
             return f"{sentence}：再{'多' if more else '少'} {gap}（由 {now} 到 {_number(target)}）"
+        words, met = _now_words(test, language, catalog), world.truths[leaf.number]
         if language == "en":
-            return f"{'begin' if world.truths[leaf.number] else 'cease'} to fulfil: {sentence}"
-        return f"{'开始' if world.truths[leaf.number] else '不再'}满足：{sentence}"
+            return f"{'begin' if met else 'cease'} to fulfil: {sentence}{f' ({words})' if words else ''}"
+        return f"{'开始' if met else '不再'}满足：{sentence}{f'（{words}）' if words else ''}"
     named = catalog.words(fact.key, language)
     colon = ": " if language == "en" else "："
     return f"{named.title}{colon}{_value_words(why, fact, world, named, language)}"
+
+
+def _now_words(test: Test, language: Language, catalog: Catalog) -> str:
+    """How it is now, of a test that is not told by how much to change: the rank, or how often what should not be was done."""
+    rule = test.leaf.condition
+    if test.standing is not None and isinstance(rule, Ranked):
+        return standing_words(test.standing, language, catalog.words(rule.tag, language))
+    if isinstance(rule, DidNot) and test.measured is not None:
+        times = _number(test.measured)
+        return f"现为 {times} 次" if language == "zh" else f"{times} time{'' if times == '1' else 's'} now"
+    return ""
+
+
+def standing_words(standing: Standing, language: Language, named: FieldWords) -> str:
+    """Where a user stands and where the places that are in end, such as `rank 412 of 1,800; the 200th has 350`."""
+    english, users = language == "en", f"{standing.users:,}"
+    if standing.rank is None:
+        place = f"no rank among {users}" if english else f"在 {users} 人中无排名"
+    elif english:
+        place = f"rank {standing.rank:,} of {users}{'' if standing.from_top else ' from the lowest'}"
+    else:
+        place = f"{'' if standing.from_top else '由低到高'}第 {standing.rank:,} 名，共 {users} 人"
+    if standing.first > standing.last:
+        return f"{place}; no place is in" if english else f"{place}；无入选名次"
+    last, edge = _place(standing.last, language), _shown(standing.edge, named, language)
+    if standing.first == 1:
+        return f"{place}; the {last} has {edge}" if english else f"{place}；第 {last} 名为 {edge}"
+    first = _place(standing.first, language)
+    if english:
+        return f"{place}; the {first} to the {last} are in, the {last} has {edge}"
+    return f"{place}；第 {first} 至第 {last} 名入选，第 {last} 名为 {edge}"
+
+
+def _place(number: int, language: Language) -> str:
+    return f"{number:,}" + ordinal(number % 100, language).removeprefix(str(number % 100))
 
 
 def _target(test: Test, met: bool) -> float | int | None:
@@ -70,6 +109,8 @@ def _value_words(why: Why, fact: Fact, world: World, named: FieldWords, language
             for literal in test.literals
         ]
         names = list(dict.fromkeys(_shown(each, named, language) for each in listed))
+        if not names:
+            return "any known value" if english else "任意已知值"
         return f"anything but {' or '.join(names)}" if english else f"不是{'、'.join(names)}的其他值"
     past = {"above": ("above ", "高于 "), "below": ("below ", "低于 "), "": ("", "")}[world.beyond][0 if english else 1]
     reached = f"{past}{_shown(target if not world.beyond else world.limit, named, language)}"

@@ -16,11 +16,15 @@ def _read(value: Any) -> Any:
     try:
         if isinstance(value, str):
             return parse_condition(value.rstrip())  # a block of YAML ends with a line break
-        return load(value) if isinstance(value, Mapping) else value
+        if isinstance(value, Mapping):
+            return load(value)
     except UserError as error:
         issue = error.issues[0]
         # Pydantic carries a ValueError to the loader, which places it in the file and parts cause from remedy.
         raise ValueError(f"{issue.message} | {issue.hint}") from None
+    if isinstance(value, Predicate):
+        return value
+    raise ValueError("a condition is text, or a mapping with a 'kind' | for example where: city = 'Oslo'")
 
 
 WrittenCondition = Annotated[Predicate, BeforeValidator(_read), PlainSerializer(lambda condition: condition.to_text())]

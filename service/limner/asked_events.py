@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from limner_profile.attached import event_names
 from limner_profile.catalog import Catalog
-from limner_profile.errors import Issue, RefusedError, did_you_mean
+from limner_profile.errors import Issue, RefusedError, UserError, did_you_mean
 from limner_profile.predicates.base import Predicate
 from limner_profile.snapshots import Snapshot
 from limner_profile.workspace import Workspace
@@ -74,11 +74,14 @@ def unknown_events(
 
 
 def unseen_events(snapshot: Snapshot, condition: Predicate) -> list[str]:
-    """A line for each event that a condition asks for and the snapshot never saw, with the nearest name."""
+    """A line for each event that a condition asks for and the snapshot never saw; none where its events cannot be read."""
     asked = events_of(condition)
     if not asked:
         return []
-    prepare(snapshot.connection, condition)
+    try:
+        prepare(snapshot.connection, condition)
+    except UserError:  # whoever counts the condition says why; a warning must not keep the others from being listed
+        return []
     marks = ", ".join("?" for _ in asked)
     seen = {row["event"] for row in snapshot.rows(f"SELECT DISTINCT event FROM events WHERE event IN ({marks})", asked)}
     if seen.issuperset(asked):

@@ -18,6 +18,7 @@ from limner.steps import Progress
 from limner_profile.errors import Issue, RefusedError, UnknownNameError, UserError, did_you_mean
 from limner_profile.snapshots import Snapshot
 from limner_segments.exports.delivery import Delivered, begin_run, deliver_file, draft_record
+from limner_segments.exports.files import sweep_folder
 from limner_segments.exports.formats import file_format
 from limner_segments.exports.formats.base import Options
 from limner_segments.exports.ledger import Begun, ExportRecord, Ledger
@@ -112,8 +113,13 @@ def to_file(
                 who=who,
                 when=now,
             )
-            path = target.with_name(target.name.replace("{export}", record.id))
+            path = _numbered(target, root, record.id)
             whole = path.resolve()
+            if whole.is_relative_to(project.workspace.state.resolve()):
+                message = "an export cannot be written into Limner's own folder"
+                raise RefusedError(Issue("cannot-write", str(path), message, "choose another --out"))
+            if whole.is_relative_to(root.resolve()):
+                sweep_folder(whole.parent)  # the lock keeps other exports of the workspace away
             shown = whole.relative_to(root.resolve()) if whole.is_relative_to(root.resolve()) else whole
             record = record.model_copy(update={"target": shown.as_posix()})
             delivered = deliver_file(
@@ -129,6 +135,12 @@ def to_file(
                 overwrite=overwrite,
             )
     return delivered, recipients
+
+
+def _numbered(target: Path, root: Path, id_: str) -> Path:
+    """The file with the id of the export for `{export}`; the workspace's own folder keeps its name."""
+    start, rest = (root, target.relative_to(root)) if target.is_relative_to(root) else (Path(), target)
+    return start / str(rest).replace("{export}", id_)
 
 
 def target_of(project: Project, named: NamedSegment, asked: Asked) -> Path | None:
@@ -183,7 +195,7 @@ def to_webhook(
     where = urlsplit(destination.url)
     if where.scheme == "http" and where.hostname not in ("localhost", "127.0.0.1", "::1"):
         progress.warn(f"{shown_url(destination.url)}: what is sent by http is not encrypted; use https")
-    endpoint = Endpoint(destination.url, secret.encode(), destination.timeout, destination.attempts)
+    endpoint = Endpoint(destination.url, os.fsencode(secret), destination.timeout, destination.attempts)
     ledger = Ledger(project.workspace.state)
     recipients = None
     with ledger.lock(), project.store.open() as snapshot:
@@ -231,19 +243,24 @@ def to_webhook(
 def abandon(project: Project, id_: str) -> ExportRecord:
     """The record of a webhook's run that was given up: only the batches that were accepted count."""
     ledger = Ledger(project.workspace.state)
-    begun: dict[str, Begun] = {begun.record.id: begun for begun in ledger.begun()}
-    if id_ not in begun:
-        hint = did_you_mean(id_, begun, f"unfinished: {', '.join(begun)}" if begun else "no run is unfinished")
-        raise UnknownNameError(Issue("unknown-export", "", f"there is no unfinished export {id_!r}", hint))
-    with ledger.lock(), ledger.run_lock(id_):
-        return ledger.abandon(id_)
+    with ledger.lock():
+        begun: dict[str, Begun] = {begun.record.id: begun for begun in ledger.begun()}
+        if id_ not in begun:
+            hint = did_you_mean(id_, begun, f"unfinished: {', '.join(begun)}" if begun else "no run is unfinished")
+            raise UnknownNameError(Issue("unknown-export", "", f"there is no unfinished export {id_!r}", hint))
+        with ledger.run_lock(id_):
+            return ledger.abandon(id_)
 
 
 def listed(project: Project) -> list[dict[str, Any]]:
     """A row for each export, newest first; `state` is done, given up, or how far a run is that was begun."""
     ledger = Ledger(project.workspace.state)
+    unfinished = ledger.begun()  # first: what is counted meanwhile is found below, and not missed
     rows = [(record, "done" if record.finished else "given up") for record in ledger.exports()]
-    for begun in ledger.begun():
+    counted = {record.id for record, _ in rows}
+    for begun in unfinished:
+        if begun.record.id in counted:
+            continue
         state = f"{begun.done} of {begun.record.batches} batches" if begun.record.format == "webhook" else "begun"
         rows.append((begun.record, state))
     rows.sort(key=lambda row: int(row[0].id.split("-")[1]), reverse=True)

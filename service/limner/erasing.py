@@ -22,7 +22,7 @@ from limner_profile.sql_text import quoted
 from limner_profile.tags.imported import Imported
 from limner_profile.workspace import Workspace
 from limner_segments.exports.ledger import Ledger
-from limner_segments.exports.manifest import manifest_path
+from limner_segments.exports.manifest import left_path, manifest_path
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,34 @@ def find_outside(workspace: Workspace, plan: ErasurePlan) -> Outside:
     """The sources, exports and text files of the workspace in which the people of a plan stand."""
     sources = tuple((source, origin, rows) for (source, origin), rows in sorted(plan.origins.items()))
     root = workspace.root
-    exports = [path for path in sorted(root.glob("exports/**/*")) if path.is_file() and manifest_path(path).exists()]
-    holding = tuple(path.relative_to(root).as_posix() for path in exports if _exported(path, plan.wanted))
+    exports = [path for path in _exports(workspace) if path.is_file() and manifest_path(path).exists()]
+    holding = tuple(_shown(path, root) for path in exports if _exported(path, plan.wanted))
     texts = sorted(
         path for folder in ("", "tags/", "segments/", "scenarios/", "funnels/") for path in root.glob(f"{folder}*.y*ml")
     )
     naming = tuple(
         path.relative_to(root).as_posix() for path in texts if path.name != EXCEPTIONS and _names(path, plan.wanted)
     )
-    nameless = tuple(path.relative_to(root).as_posix() for path in exports if _kind_of(path) in ("google", "meta"))
+    nameless = tuple(_shown(path, root) for path in exports if _kind_of(path) in ("google", "meta"))
     return Outside(sources, holding, _in_values(workspace, plan.wanted), naming, nameless)
+
+
+def _exports(workspace: Workspace) -> list[Path]:
+    """The files below `exports/`, and those that the ledger says were written elsewhere, with the files of those who left."""
+    found = set(workspace.root.glob("exports/**/*"))
+    try:
+        records = Ledger(workspace.state).exports()
+    except RefusedError:  # a record that is damaged hinders no erasure
+        records = []
+    for record in records:
+        if record.format != "webhook":
+            file = workspace.root / record.target
+            found |= {file, left_path(file)}
+    return sorted(found)
+
+
+def _shown(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def read_list(file: Path) -> list[str]:
@@ -132,7 +150,7 @@ def _exported(path: Path, wanted: Wanted) -> bool:
     try:
         manifest = json.loads(manifest_path(path).read_text(encoding="utf-8"))
         # An apostrophe that --safe-cells put before an id is not part of it.
-        column = "regexp_replace(user_id, '^''([=+@-])', '\\1')" if manifest.get("safe_cells") else "user_id"
+        column = "regexp_replace(user_id, '^''([=+@＝＋＠－-])', '\\1')" if manifest.get("safe_cells") else "user_id"
         return "user_id" in manifest["columns"] and _holds(path, column, wanted, manifest.get("kind", ""))
     except (OSError, ValueError, KeyError, TypeError, duckdb.Error):
         # An export that cannot be read as such is searched as what it is.

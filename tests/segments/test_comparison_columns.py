@@ -10,6 +10,8 @@ import pytest
 from sqlglot import exp
 
 from limner_profile.sources import FieldType
+from limner_segments import comparison_levels
+from limner_segments.audience import condition_sql
 from limner_segments.comparison_columns import count_tags
 from limner_segments.comparison_counts import TagCounts, read_membership
 from limner_segments.comparison_levels import MAX_LEVELS
@@ -118,3 +120,31 @@ def test_a_value_that_only_one_audience_has_often_is_shown(
     assert set(picked.values()) <= {distinct}  # as many values as there are were looked at
     if other.startswith("i % 10 = 0"):
         assert "niche" in picked  # a sixth of that audience, and rarer than ten others among all users
+
+
+def test_of_very_many_values_the_common_ones_are_found_and_counted_exactly(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison_levels, "SAMPLE", 10_000)
+    texts = {
+        "phone": "CASE WHEN i % 40 = 7 THEN '000' WHEN i % 11 > 0 THEN 'p' || i END",
+        "mail": "'m' || i",
+        "post": "CASE WHEN i % 6 < 2 AND i % 3 = 0 THEN 'only here' ELSE 'c' || (i % 9000) END",
+    }
+    with connection.cursor() as cursor:
+        columns = ", ".join(f"{sql} AS {name}" for name, sql in texts.items())
+        cursor.execute(
+            f"CREATE TEMP TABLE profiles AS SELECT 'u' || i AS user_id, i, {columns} FROM range({USERS}) AS t(i)"
+        )
+        membership = read_membership(cursor, "i % 6 < 2", "TRUE")
+        for tag in texts:
+            counts = comparison_levels.count_levels(cursor, tag, membership, 40_000).counts
+            assert sum(count.users for count in counts) == USERS
+            for count in counts:
+                sql = condition_sql(count.condition).sql(dialect="duckdb")
+                whole, inside = cursor.execute(
+                    f"SELECT count(*), count(*) FILTER (i % 6 < 2) FROM profiles WHERE {sql}"
+                ).fetchall()[0]
+                assert (count.users, count.parts[1]) == (whole, inside)
+            names = {count.name for count in counts}
+            assert {"phone": "000", "mail": "", "post": "only here"}[tag] in names

@@ -21,6 +21,7 @@ from limner_segments.conditions.linking import link
 from limner_segments.expectation import Expectation, size_alerts
 from limner_segments.history import HistoryPoint, build_alerts, is_stuck, segment_history
 from limner_segments.leaves import leaves_of
+from limner_segments.moves import Moves
 from limner_segments.segment import NamedSegment, Segment
 from segments.small import make_catalog
 
@@ -105,16 +106,16 @@ def test_an_edit_is_told_apart_from_what_users_did(tmp_path: Path) -> None:
     assert (second.change, second.condition_before, second.condition) == ("redefined", "age >= 20", "age >= 25")
     moves = second.moves
     assert moves is not None
-    # a left by the edit, b by its own age; c joined by its own age.
-    assert (moves.joined, moves.left) == (1, 2)
+    # By their own ages b left, and c and e joined; the edit took out a and, of those who had just joined, e.
+    assert (moves.joined, moves.left, moves.size_by_old_definition) == (1, 2, 4)
     assert (moves.joined_by_users, moves.left_by_users, moves.joined_by_definition, moves.left_by_definition) == (
-        1,
+        2,
         1,
         0,
-        1,
+        2,
     )
     assert [(mover.change, mover.test, mover.count) for mover in moves.movers] == [
-        ("joined", "age >= 20", 1), ("left", "age >= 20", 1),
+        ("joined", "age >= 20", 1), ("left", "age >= 20", 1),  # e is new
     ]  # fmt: skip
 
 
@@ -128,8 +129,76 @@ def test_an_edit_of_an_inner_segment_is_an_edit(tmp_path: Path) -> None:
     assert (second.change, third.change) == ("redefined", "same")
     assert second.moves is not None
     assert (second.moves.left, second.moves.left_by_definition) == (1, 1)
+    # The text of the outer one is the same: what was edited is named.
+    assert (second.condition_before, second.redefined_segments) == (second.condition, ("inner",))
+    assert (third.redefined_segments, second.moves.size_by_old_definition) == ((), 2)
     assert third.moves is not None
+    assert third.moves.size_by_old_definition is None
     assert [(mover.test, mover.count) for mover in third.moves.movers] == [("age >= 25", 1)]
+
+
+def test_an_edit_that_undoes_what_users_did_is_told(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    publish(store, 0, [row("a", 20, "x"), row("b", 25, "x")], {"them": "age >= 20"})
+    publish(store, 1, [row("a", 15, "x"), row("b", 15, "x"), row("c", 40, "x")], {"them": "age between 10 and 20"})
+    _, second = segment_history(store, "them")
+    assert second.moves is not None
+    # Nobody moved, and yet the old definition would find c alone.
+    assert (second.moves.joined, second.moves.left, second.moves.size_by_old_definition) == (0, 0, 1)
+    assert (second.moves.joined_by_users, second.moves.left_by_users) == (1, 2)
+    assert (second.moves.joined_by_definition, second.moves.left_by_definition) == (2, 1)
+    _, quick = segment_history(store, "them", explain=False)
+    assert quick.moves is not None
+    assert (quick.moves.size_by_old_definition, quick.moves.joined_by_definition) == (None, None)
+
+
+def test_an_edited_segment_is_named_through_others(tmp_path: Path) -> None:
+    store, rows = SnapshotStore(tmp_path), [row("a", 20, "x"), row("b", 30, "x")]
+    through = {"middle": "not (in_segment('inner'))", "outer": "in_segment('middle') or city = 'y'", "else": "age > 1"}
+    publish(store, 0, rows, {"inner": "age >= 10", **through})
+    publish(store, 1, rows, {"inner": "age >= 25", **through, "else": "age > 2"})
+    assert segment_history(store, "outer")[1].redefined_segments == ("inner",)
+    assert segment_history(store, "else")[1].redefined_segments == ()
+
+
+def test_a_list_that_changed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    vip, staff = tmp_path / "lists" / "vip.txt", tmp_path / "lists" / "staff.txt"
+    store, rows = SnapshotStore(tmp_path / ".limner"), [row(user, 20, "x") for user in "abcde"]
+    texts = {"them": "age >= 18 and in_list('vip') and not (in_list('staff'))", "grown": "age >= 18"}
+    vip.write_text("a\nb\n")
+    staff.write_text("e\n")
+    publish(store, 0, rows, texts)
+    vip.write_text("b\nc\nd\ne\n")
+    publish(store, 1, [*rows[:3], row("d", 10, "x"), rows[4]], texts)
+    _, second = segment_history(store, "them")
+    assert second.moves is not None
+    assert (second.change, second.moves.joined, second.moves.left) == ("same", 1, 1)
+    assert second.moves.changed_lists == ("vip",)
+    assert second.moves.note == "the list vip changed (2 users)"
+    assert [(mover.change, mover.test, mover.count, mover.alone) for mover in second.moves.movers] == [
+        ("joined", "in_list('vip')", 1, 1), ("left", "in_list('vip')", 1, 1),
+    ]  # fmt: skip
+    # Changed again after the last snapshot: what it did in between is told as before.
+    vip.write_text("a\n")
+    again = segment_history(store, "them")[1].moves
+    assert again is not None
+    assert (again.changed_lists, again.note) == (("vip",), "the list vip changed (2 users)")
+    publish(store, 2, rows, texts)
+    vip.unlink()
+    assert "unknown list 'vip'" in (segment_history(store, "them")[1].moves or again).note
+
+
+def test_a_list_that_stayed_is_not_blamed(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "vip.txt").write_text("a\nb\n")
+    store, text = SnapshotStore(tmp_path / ".limner"), {"them": "age >= 18 and in_list('vip')"}
+    publish(store, 0, [row("a", 20, "x"), row("b", 15, "x")], text)
+    publish(store, 1, [row("a", 15, "x"), row("b", 20, "x")], text)
+    moves = segment_history(store, "them")[1].moves
+    assert moves is not None
+    assert (moves.changed_lists, moves.note) == ((), "")
+    assert [(mover.test, mover.count) for mover in moves.movers] == [("age >= 18", 1), ("age >= 18", 1)]
 
 
 def test_snapshots_without_the_segment_are_passed_over(tmp_path: Path) -> None:
@@ -213,10 +282,17 @@ def check_moves(
     assert (moves.joined, moves.left) == (len(now - was), len(was - now))
     assert second.size == first.size + moves.joined - moves.left
     assert (moves.new, moves.gone) == (len(now - was - set(before)), len(was - now - set(after)))
-    joined, left = (now - was) & by_old, (was - now) - by_old
+    joined, left = by_old - was, was - by_old
     assert (moves.joined_by_users, moves.left_by_users) == (len(joined), len(left))
-    assert moves.joined_by_definition == moves.joined - len(joined)
-    assert moves.left_by_definition == moves.left - len(left)
+    assert (moves.joined_by_definition, moves.left_by_definition) == (len(now - by_old), len(by_old - now))
+    assert moves.size_by_old_definition == (None if old == new else len(by_old))
+    assert moves.joined_by_users is not None
+    assert moves.left_by_users is not None
+    assert moves.joined_by_definition is not None
+    assert moves.left_by_definition is not None
+    # Two steps, each of which adds up.
+    assert first.size + moves.joined_by_users - moves.left_by_users == len(by_old)
+    assert len(by_old) + moves.joined_by_definition - moves.left_by_definition == second.size
     for change, movers in (("joined", joined & set(before)), ("left", left & set(after))):
         counted = [mover for mover in moves.movers if mover.change == change]
         # Nobody moves unless a test has turned, and whom one test alone moves is counted once.
@@ -227,8 +303,6 @@ def check_moves(
 
 
 def point(day: int, joined: int = 0, change: str = "same") -> HistoryPoint:
-    from limner_segments.history import Moves
-
     moves = Moves(joined, 0, joined, 0, 0, 0, 0, 0, (), ())
     return HistoryPoint(f"s{day}", f"2025-03-0{day}", datetime.now(UTC), 5, 0.5, "a = 1", change, None, None, moves)
 

@@ -124,6 +124,12 @@ def test_overlaps_are_those_of_sets(sets: list[set[int]], limit: int) -> None:
     assert all(one.share == one.count / 31 and one.small == (one.count < 3) for one in found.shown)
 
 
+def test_few_in_neither_of_two_segments_are_told_as_well() -> None:
+    bitmaps = {"a": BitMap(range(150)), "b": BitMap(range(100, 190))}
+    assert not overlap_pairs(bitmaps, 10, 200)[0].small
+    assert overlap_pairs(bitmaps, 10, 195)[0].small
+
+
 def test_small_groups_are_told() -> None:
     pairs = overlap_pairs({"a": BitMap([1, 2]), "b": BitMap([2]), "c": BitMap()}, 10)
     assert note_small(pairs, 10) == "3 rows tell of a group of fewer than 10 users: leave them out of what you share"

@@ -252,6 +252,27 @@ def test_small_groups_are_hidden_and_so_is_what_would_tell_of_them(tmp_path: Pat
     assert table.average[1].share is None
 
 
+def test_of_who_came_back_or_later_no_difference_tells_of_a_few(tmp_path: Path) -> None:
+    # Of the first 40 all came back on the first day and 36 on the second as well: after that 4 never came again.
+    store = SnapshotStore(tmp_path)
+    with store.create(AS_OF, BERLIN, 10) as writer:
+        writer.connection.execute("CREATE TABLE profiles (user_id VARCHAR, wanted BOOLEAN)")
+        writer.connection.execute("CREATE OR REPLACE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR)")
+        writer.connection.execute("CREATE OR REPLACE TABLE event_files (file VARCHAR)")
+        for day, last in ((3, 36), (4, 20)):
+            first = at(f"2025-03-0{day} 12:00").replace(tzinfo=None)
+            for number in range(40):
+                user = f"{day}/{number}"
+                writer.connection.execute("INSERT INTO profiles VALUES (?, true)", [user])
+                times = [first + timedelta(days=days) for days in range(3 if number < last else 2)]
+                writer.connection.executemany("INSERT INTO events VALUES (?, ?, 'a')", [[user, time] for time in times])
+    asked = Retention(Acts(("a",)), Acts(()), "day", 2, "after")
+    with store.open() as snapshot:
+        table = measure_retention(snapshot, parse("wanted = true"), asked)
+    assert [[cell.returned for cell in cohort.cells] for cohort in table.cohorts] == [[40, 40, None], [40, 40, 20]]
+    assert [cell.returned for cell in table.average] == [80, 80, None]
+
+
 def test_cohorts_are_complete_when_their_last_day_has_had_its_period() -> None:
     assert period_end(date(2025, 4, 7), "week", 0) == date(2025, 4, 20)
     assert period_end(date(2025, 1, 1), "month", 1) == date(2025, 3, 31)

@@ -13,10 +13,11 @@ from sqlglot import exp
 from limner_profile.errors import UnknownNameError
 from limner_profile.predicates import Predicate, parse
 from limner_profile.snapshots import Snapshot
+from limner_segments.conditions import parse_condition
 from limner_segments.flips import Fact, World, nearest, smallest_flips
 from limner_segments.leaves import holds, leaves_of
 from limner_segments.why import _fulfils, explain, explain_membership
-from limner_segments.why_words import why_sentence
+from limner_segments.why_words import standing_words, why_sentence
 from segments.small import make_catalog, make_snapshot
 from segments.test_audience import ROWS, TYPES, conditions
 
@@ -104,7 +105,8 @@ def test_the_values_told_really_turn_membership_and_fewer_tags_do_not(snapshot: 
         changed = dict(present)
         for key, asked in way.items():
             value = nearest(why.facts[key], asked).value
-            changed[key] = "elsewhere" if isinstance(value, str) and value.startswith("\0") else value
+            known = {"age": 5.0, "city": "elsewhere", "member": True}  # which one does not matter where any will do
+            changed[key] = known[key] if isinstance(value, str) and value.startswith("\0") else value
         assert member(changed) != why.member
     fewest = len(why.flips.ways[0]) if why.flips.ways else len(TYPES) + 1
     for names in (names for size in range(min(fewest, 3)) for names in combinations(TYPES, size)):
@@ -133,6 +135,9 @@ def told(text: str, values: dict[str, Any], types: dict[str, str], language: str
         ("n is unknown", {"n": 4}, {"n": "BIGINT"}, "the n: become unknown", "某n：变为未知"),
         ("c = 'Oslo'", {"c": "Bern"}, {"c": "VARCHAR"}, "the c: Oslo instead of Bern", "某c：由Bern变为Oslo"),
         ("c = 'Oslo'", {"c": "Oslo"}, {"c": "VARCHAR"}, "the c: anything but Oslo", "某c：不是Oslo的其他值"),
+        ("c is unknown", {"c": None}, {"c": "VARCHAR"}, "the c: any known value", "某c：任意已知值"),
+        ("n is known", {"n": None}, {"n": "BIGINT"}, "the n: any known value", "某n：任意已知值"),
+        ("not (b is unknown)", {"b": None}, {"b": "BOOLEAN"}, "the b: any known value", "某b：任意已知值"),
         ("b = true", {"b": False}, {"b": "BOOLEAN"}, "the b: yes instead of no", "某b：由否变为是"),
         ("d >= date '2025-02-10'", {"d": date(2025, 2, 8)}, {"d": "DATE"},
          "the d: 2 days later (2025-02-10 instead of 2025-02-08)", "某d：再晚 2 天（由 2025-02-08 到 2025-02-10）"),
@@ -194,3 +199,56 @@ def test_times_are_told_without_guessing_at_values(tmp_path: Path) -> None:
         why = explain_membership(opened, parse("at >= date '2025-01-03'"), "u00000")
     assert why_sentence(why, "en", make_catalog({"at": "time"})).startswith("u00000 is not in the audience. Smallest")
     assert "begin to fulfil" in why_sentence(why, "en", make_catalog({"at": "time"}))
+
+
+RANKS: list[list[Any]] = [[350.0], [10.0], [None], [350.0], [40.0], [900.0], [7.0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "user", "en", "zh"),
+    [
+        ("in_top(n, 2)", 4, "rank 4 of 6; the 2nd has 350", "第 4 名，共 6 人；第 2 名为 350"),
+        ("in_top(n, percent => 50)", 0, "rank 3 of 6; the 3rd has 350", "第 3 名，共 6 人；第 3 名为 350"),
+        ("in_bottom(n, 1)", 1, "rank 2 of 6 from the lowest; the 1st has 7", "由低到高第 2 名，共 6 人；第 1 名为 7"),
+        ("in_percentile(n, 50, 84)", 1, "rank 2 of 6 from the lowest; the 4th to the 5th are in, the 5th has 350",
+         "由低到高第 2 名，共 6 人；第 4 至第 5 名入选，第 5 名为 350"),
+        ("in_percentile(n, 0, 1)", 1, "rank 2 of 6 from the lowest; no place is in",
+         "由低到高第 2 名，共 6 人；无入选名次"),
+        ("in_top(n, 99)", 2, "no rank among 6; the 6th has 7", "在 6 人中无排名；第 6 名为 7"),
+    ],
+)  # fmt: skip
+def test_the_rank_and_where_the_places_end(tmp_path: Path, text: str, user: int, en: str, zh: str) -> None:
+    catalog = make_catalog({"n": "number"})
+    with make_snapshot(tmp_path, {"n": "number"}, RANKS) as opened:
+        why = explain_membership(opened, parse_condition(text), f"u{user:05d}")
+    standing = why.tests[0].standing
+    assert standing is not None
+    assert standing_words(standing, "en", catalog.words("n", "en")) == en
+    assert standing_words(standing, "zh", catalog.words("n", "zh")) == zh
+    assert f"({en})" in why_sentence(why, "en", catalog)
+    assert f"（{zh}）" in why_sentence(why, "zh", catalog)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    call=st.one_of(
+        st.tuples(st.sampled_from(["in_top(n, {})", "in_bottom(n, {})"]), st.integers(1, 9)),
+        st.tuples(
+            st.sampled_from(["in_top(n, percent => {})", "in_bottom(n, percent => {})"]),
+            st.sampled_from([0.1, 10, 12.5, 33.3, 50, 87.5, 99.9]),
+        ),
+        st.tuples(st.sampled_from(["in_percentile(n, 20, {})", "in_percentile(n, 0, {})"]), st.integers(21, 100)),
+    ),
+    user=st.integers(0, len(RANKS) - 1),
+)
+def test_a_user_is_in_where_the_rank_is_among_the_places(ranks: Snapshot, call: tuple[str, float], user: int) -> None:
+    why = explain_membership(ranks, parse_condition(call[0].format(call[1])), f"u{user:05d}")
+    standing = why.tests[0].standing
+    assert standing is not None
+    assert why.member == (standing.rank is not None and standing.first <= standing.rank <= standing.last)
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with make_snapshot(tmp_path_factory.mktemp("ranks"), {"n": "number"}, RANKS) as opened:
+        yield opened

@@ -356,3 +356,38 @@ def test_the_list_of_exports_is_one_table(root: Path, run_main: Run, monkeypatch
     assert (code, head.split()) == (0, ["export", "at", "destination", "segment", "kind", "rows", "state"])
     assert newest.split()[3:6] == ["drop", "active", "csv,"]
     assert oldest.split()[3:] == ["–", "all", "csv", "24", "done"]
+
+
+def test_the_id_of_an_export_may_stand_in_any_part_of_a_path(root: Path, run_main: Run) -> None:
+    config = (root / "limner.yaml").read_text(encoding="utf-8")
+    path = "out/{export}/{segment}.csv"
+    (root / "limner.yaml").write_text(config.replace("drop: {as: csv,", f'drop: {{as: csv, path: "{path}",'), "utf-8")
+    left = root / "out" / ".all.csv.999999999.tmp"
+    found = asked(run_main, "segments", "export", "all", "--to", "drop", "--dir", root)
+    assert Path(found["path"]) == root / "out" / found["export"] / "all.csv"
+    left.write_text("user-0003")
+    mine = root / "out" / ".notes.999999999.tmp"
+    mine.write_text("mine")
+    asked(run_main, "segments", "export", "all", "--out", root / "out" / "b.csv", "--dir", root)
+    assert (left.exists(), mine.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("place", [".limner/a.csv", "out/../.limner/exports/20250101-0001.json"])
+def test_no_export_goes_into_the_folder_of_the_ledger(root: Path, run_main: Run, place: str) -> None:
+    code, _, err = run_main("segments", "export", "all", "--out", root / place, "--dir", root)
+    assert (code, (root / place).exists()) == (1, False)
+    assert "an export cannot be written into Limner's own folder" in err
+
+
+def test_a_path_with_a_control_character_is_refused(root: Path, run_main: Run) -> None:
+    config = (root / "limner.yaml").read_text(encoding="utf-8")
+    (root / "limner.yaml").write_text(config.replace("drop: {as: csv,", r'drop: {as: csv, path: "a\0b",'), "utf-8")
+    code, _, err = run_main("segments", "export", "all", "--to", "drop", "--dir", root)
+    assert code == 1
+    assert "the path holds a control character" in err
+
+
+def test_erasing_names_exports_that_went_elsewhere(root: Path, run_main: Run) -> None:
+    asked(run_main, "segments", "export", "all", "--out", root / "mail" / "a.csv", "--dir", root)
+    found = asked(run_main, "users", "erase", "user-0002", "--yes", "--dir", root)
+    assert found["exports"] == ["mail/a.csv"]

@@ -166,6 +166,11 @@ def test_why_in_both_languages(asked: Callable[..., Any], run_main: Run, shop: P
     assert [(test["place"], test["under"], test["met"], test["wanted"]) for test in found["tests"]] == [
         ("1", "and > segment regulars", False, True), ("2", "and > not > segment oslo", True, False),
     ]  # fmt: skip
+    # The verdict is that of the test as it is printed; the `not` stands in `under`.
+    assert [test["condition"] for test in found["tests"]] == ["visits >= 3", "city in ('Oslo', 'Bern')"]
+    for language in ("en", "zh"):
+        _, out, _ = run_main("segments", "why", "both", "u5", "--dir", shop, "--lang", language, "--format", "csv")
+        assert "2,and > not > segment oslo,\"city in ('Oslo', 'Bern')\",Bern," in out
     assert found["tests"][0]["origins"] == [
         {"tag": "visits", "kind": "count", "window": "30d", "sources": ["acts"], "events": 2}
     ]
@@ -182,6 +187,18 @@ def test_why_in_both_languages(asked: Callable[..., Any], run_main: Run, shop: P
     )
     assert code == 0
     assert "再少 9（由 12 到 3）" in out
+    never = asked("why", "--where", "did_not('visit', within => '30d')", "u5")
+    assert (never["tests"][0]["measured"], never["tests"][0]["met"]) == (2, False)
+    assert "did not visit in the last 30 days (2 times now)" in never["sentence_en"]
+    assert "（现为 2 次）" in never["sentence_zh"]
+    assert asked("why", "--where", "did_not('order')", "u5")["tests"][0]["measured"] == 0
+    ranked = asked("why", "--where", "in_top(visits, 2)", "u5")["tests"][0]
+    assert ranked["standing"] == {"rank": 5, "users": 6, "from_top": True, "first": 1, "last": 2, "edge": 6}
+    assert ranked["standing_words"] == "rank 5 of 6; the 2nd has 6"
+    _, out, _ = run_main(
+        "segments", "why", "--where", "in_top(visits, 2)", "u5", "--dir", shop, "--lang", "zh", "--format", "csv"
+    )
+    assert "2 (第 5 名，共 6 人；第 2 名为 6)" in out
     code, out, _ = run_main("segments", "why", "regulars", "u0", "--dir", shop)
     assert "u0 is in regulars. Smallest change to leave: visits: 10 fewer (2 instead of 12)." in out
 
@@ -201,6 +218,19 @@ def test_history_tells_edits_apart(asked: Callable[..., Any], run_main: Run, sho
     assert (first["size"], second["size"], second["definition"]) == (2, 5, "edited")
     assert (second["condition_before"], second["condition"]) == ("city = 'Oslo'", "city in ('Oslo', 'Bern')")
     assert (second["joined"], second["joined_by_users"], second["joined_by_definition"]) == (3, 0, 3)
+    assert (second["size_by_old_definition"], second["redefined_segments"], second["changed_lists"]) == (2, [], [])
+    _, out, _ = run_main("segments", "history", "oslo", "--dir", shop)
+    assert "5; by the definition before it would be 2" in out
+    # The text of `both` is the same: the segment that it asks for was edited.
+    both = asked("history", "both")["history"][1]
+    assert (both["definition"], both["redefined_segments"]) == ("edited", ["oslo"])
+    assert both["size_by_old_definition"] + both["joined_by_definition"] - both["left_by_definition"] == both["size"]
+    _, out, _ = run_main("segments", "history", "both", "--dir", shop)
+    assert [line.split() for line in out.splitlines() if "segments edited" in line] == [["segments", "edited", "oslo"]]
+    assert "after  " not in out
+    _, out, _ = run_main("segments", "history", "oslo", "--dir", shop, "--format", "csv")
+    lines = out.splitlines()
+    assert (lines[0].split(",")[-1], lines[2].split(",")[-1]) == ("size_by_old_definition", "2")
     found = asked("history", "regulars")
     assert found["expect"] == {"min": None, "max": 2, "change": 0.1}
     assert found["history"][1]["movers"] == [

@@ -29,6 +29,11 @@ def read_where(raw: Any) -> Any:
     return parse(raw) if isinstance(raw, str) else raw
 
 
+def as_names(raw: Any) -> Any:
+    """Names from a list, or from a text that is one name, as YAML may have it; anything else unchanged."""
+    return (raw,) if isinstance(raw, str) else as_tuple(raw)
+
+
 EventWhere = Annotated[Part, BeforeValidator(read_where)]
 
 
@@ -56,7 +61,7 @@ def rows_of(events: tuple[str, ...], where: Predicate | None, start: datetime | 
 class Behaviour(Windowed):
     """A condition on the events of these names that fulfil a condition on their fields."""
 
-    events: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
+    events: Annotated[tuple[str, ...], BeforeValidator(as_names)] = ()
     where: EventWhere | None = None
 
     PARAMETERS: ClassVar[tuple[Parameter, ...]] = (EVENTS, *WINDOW, WHERE)
@@ -75,6 +80,10 @@ class Behaviour(Windowed):
     def asked_events(self) -> list[str]:
         """The names of the events that it asks for."""
         return list(self.events)
+
+    def asked_fields(self) -> frozenset[str]:
+        """The fields in its condition on the fields of the event."""
+        return self.where.fields() if self.where is not None else frozenset()
 
     def complaints(self, vocabulary: Vocabulary, where: str) -> list[Issue]:
         """Unknown fields of events, and values of the wrong type."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import ClassVar, Self
+from typing import Self
 
 from pydantic import model_validator
 from sqlglot import exp
@@ -11,7 +11,7 @@ from sqlglot import exp
 from limner_profile.predicates.base import Words, field_text
 from limner_profile.predicates.words import Language
 from limner_segments.conditions.base import Parameter, members
-from limner_segments.conditions.ranked import Count, Percent, Ranked
+from limner_segments.conditions.ranked import Count, Percent, Ranked, places_below
 from limner_segments.conditions.scope import Scope
 
 PARAMETERS = (
@@ -26,8 +26,6 @@ class Extreme(Ranked):
 
     count: Count | None = None
     percent: Percent | None = None
-
-    FROM_TOP: ClassVar[bool]
 
     @model_validator(mode="after")
     def _check_one_of_both(self) -> Self:
@@ -46,11 +44,18 @@ class Extreme(Ranked):
             return members(self.places(scope, self.FROM_TOP).limit(self.count, copy=False))
         assert self.percent is not None
         return (
-            # By decimals: 100 - 99.9 is 0.09999999999999432 in floating point.
-            self.between_percentiles(scope, float(100 - Decimal(repr(self.percent))), 100)
+            self.between_percentiles(scope, _rest(self.percent), 100)
             if self.FROM_TOP
             else self.between_percentiles(scope, 0, self.percent)
         )
+
+    def ends(self, users: int) -> tuple[int, int]:
+        """From the first place to that of the last of so many, or so many per cent."""
+        if self.percent is None:
+            return 1, min(self.count or 0, users)
+        if self.FROM_TOP:
+            return 1, users - places_below(users, _rest(self.percent))
+        return 1, places_below(users, self.percent)
 
     def to_sentence(self, language: Language, words: Words) -> str:
         """`among the 1,000 users with the highest spend`."""
@@ -63,3 +68,8 @@ class Extreme(Ranked):
         if language == "zh":
             return f"属于 {title} {'最高' if self.FROM_TOP else '最低'}的 {self.percent:g}% 用户"
         return f"in the {'top' if self.FROM_TOP else 'bottom'} {self.percent:g} % by {title}"
+
+
+def _rest(percent: float) -> float:
+    # By decimals: 100 - 99.9 is 0.09999999999999432 in floating point.
+    return float(100 - Decimal(repr(percent)))

@@ -10,7 +10,7 @@ from sqlglot import exp
 from limner_profile.predicates.base import Words
 from limner_profile.predicates.words import Language
 from limner_segments.conditions.base import Parameter, SetExample, condition
-from limner_segments.conditions.ranked import Percent, Ranked, ordinal
+from limner_segments.conditions.ranked import Percent, Ranked, ordinal, places_below
 from limner_segments.conditions.scope import Scope
 
 _AGES: dict[str, dict[str, int | None]] = {
@@ -57,6 +57,10 @@ class InPercentile(Ranked):
     def in_scope(self, scope: Scope) -> exp.Expr:
         """The user is among the places of the range."""
         return self.between_percentiles(scope, self.low, self.high)
+
+    def ends(self, users: int) -> tuple[int, int]:
+        """The places of the range, from the lowest value."""
+        return places_below(users, self.low) + 1, places_below(users, self.high)
 
     def to_sentence(self, language: Language, words: Words) -> str:
         """`from the 10th to below the 20th percentile of spend`."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from sqlglot import exp
 
 from limner_profile.errors import InternalError, Issue, did_you_mean
@@ -33,6 +34,14 @@ class InSegment(UserSet):
     SET_EXAMPLES: ClassVar[
         tuple[SetExample, ...]
     ] = ()  # it takes a workspace: tests/segments/conditions/test_linking.py
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_inner(cls, raw: Any) -> Any:
+        # The condition of the other segment comes by linking; one that is written into a tree would stand instead of it.
+        if isinstance(raw, Mapping) and "inner" in raw:
+            raise ValueError(f"unknown argument 'inner' of {cls.model_fields['kind'].default}()")
+        return raw
 
     def children(self) -> tuple[Predicate, ...]:
         """The condition of the other segment, once it is linked."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from sqlglot import exp
 
 from limner_profile.errors import InternalError, Issue, RefusedError, did_you_mean
@@ -44,6 +45,14 @@ class LikeSegment(UserSet):
     @classmethod
     def _check_segment(cls, segment: str) -> str:
         return str(read_value(segment))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_inner(cls, raw: Any) -> Any:
+        # The condition of the other segment comes by linking; one that is written into a tree would stand instead of it.
+        if isinstance(raw, Mapping) and "inner" in raw:
+            raise ValueError(f"unknown argument 'inner' of {cls.model_fields['kind'].default}()")
+        return raw
 
     def children(self) -> tuple[Predicate, ...]:
         """The condition of the seed, once it is linked."""

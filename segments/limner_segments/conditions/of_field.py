@@ -29,6 +29,10 @@ class OfField(Measured):
         *Measured.PARAMETERS,
     )
 
+    def asked_fields(self) -> frozenset[str]:
+        """The field, and those in its condition on the fields of the event."""
+        return super().asked_fields() | {self.field}
+
     def complaints(self, vocabulary: Vocabulary, where: str) -> list[Issue]:
         """Unknown fields, and one of a type that it cannot be made of."""
         issues = super().complaints(vocabulary, where)

@@ -6,6 +6,8 @@ without a value have no place. The i-th of n users, counted from 0, stands at th
 
 from __future__ import annotations
 
+import math
+from abc import abstractmethod
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator
@@ -40,6 +42,7 @@ class Ranked(UserSet):
     tag: str
 
     ORDERED: ClassVar[frozenset[str]] = frozenset({"number", "date", "time"})
+    FROM_TOP: ClassVar[bool] = False
 
     def fields(self) -> frozenset[str]:
         """The tag."""
@@ -54,6 +57,10 @@ class Ranked(UserSet):
             return []
         message = f"{self.tag!r} is a {found}, which has no order: {self.to_text()}"
         return [Issue("wrong-type", where, message, "name a tag that is a number, a date or a time")]
+
+    @abstractmethod
+    def ends(self, users: int) -> tuple[int, int]:
+        """The first and the last place that is in, from 1, where so many users have a value; the first is the highest if FROM_TOP."""
 
     def places(self, scope: Scope, from_top: bool = False) -> exp.Select:
         """The query for the users with a value, in order; whoever asks adds LIMIT and OFFSET."""
@@ -84,6 +91,15 @@ class Ranked(UserSet):
             below = exp.Sub(this=below, expression=_below(count, less))
         number = exp.Cast(this=below, to=exp.DataType.build("bigint"))
         return exp.select(number).from_("profiles").subquery(copy=False)
+
+
+def places_below(users: int, percent: float) -> int:
+    """How many of the places of so many users lie below a percentile.
+
+    >>> [places_below(4, percent) for percent in (0, 12.5, 12.6, 50, 100)]
+    [0, 0, 1, 2, 4]
+    """
+    return math.ceil(users * float(percent) / 100 - 0.5)
 
 
 def _below(count: exp.Expr, percent: float) -> exp.Expr:

@@ -35,8 +35,11 @@ class Scope:
         return window_start(window, self.as_of, self.timezone)
 
     def midnight(self, day: date) -> datetime:
-        """The UTC instant at which a local day begins."""
-        return midnight(day, self.timezone)
+        """The UTC instant at which a local day begins; the end of the calendar for the first and the last day that it has."""
+        try:
+            return midnight(day, self.timezone)
+        except OverflowError:  # it begins in the year 0 or 10000 of UTC
+            return datetime(1, 1, 1, tzinfo=UTC) if day.year == 1 else datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def scope_of(connection: duckdb.DuckDBPyConnection) -> Scope:

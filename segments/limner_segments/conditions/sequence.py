@@ -75,6 +75,10 @@ class Sequence(Windowed):
         """The names of the events of all steps."""
         return list(dict.fromkeys(name for step in self.steps for name in step.events))
 
+    def asked_fields(self) -> frozenset[str]:
+        """The fields in the conditions of all steps."""
+        return frozenset[str]().union(*(step.where.fields() for step in self.steps if step.where is not None))
+
     def complaints(self, vocabulary: Vocabulary, where: str) -> list[Issue]:
         """Unknown fields of events in the steps, and values of the wrong type."""
         known = vocabulary.event_fields

@@ -8,11 +8,11 @@ from pydantic import BeforeValidator, field_validator, model_validator
 from sqlglot import exp
 
 from limner_profile.errors import InternalError
-from limner_profile.predicates.base import Column, Words, as_tuple
+from limner_profile.predicates.base import Column, Words
 from limner_profile.predicates.words import Language, listed
 from limner_profile.windows import Span
 from limner_segments.conditions.base import Call, Parameter
-from limner_segments.conditions.behaviour import WHERE, EventWhere, event_words
+from limner_segments.conditions.behaviour import WHERE, EventWhere, as_names, event_words
 from limner_segments.conditions.windowed import span_words
 
 
@@ -20,7 +20,7 @@ class Step(Call):
     """An event of a sequence. `within` is the time since the step before, days of 24 hours."""
 
     kind: Literal["step"] = "step"
-    events: Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
+    events: Annotated[tuple[str, ...], BeforeValidator(as_names)]
     within: Span | None = None
     where: EventWhere | None = None
 

@@ -6,6 +6,7 @@ Imports the base, the scope and floor 1.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -121,9 +122,14 @@ class Windowed(UserSet):
     def asked_events(self) -> list[str]:
         """The names of the events that it asks for."""
 
+    @abstractmethod
+    def asked_fields(self) -> frozenset[str]:
+        """The fields of events that it asks for."""
+
     def prepare(self, scope: Scope, connection: Any) -> None:
-        """Nothing; raises RefusedError where the events that the snapshot saw are no longer there."""
+        """Nothing; raises RefusedError where the events that the snapshot saw are no longer there, or lack a field."""
         require_events(scope, connection)
+        require_fields(scope, connection, self.asked_fields())
 
     def window_words(self, language: Language) -> str:
         """The window at the end of an English clause, or at the beginning of a Chinese one; empty for everything."""
@@ -158,3 +164,19 @@ def require_events(scope: Scope, connection: Any) -> None:
             "run 'limner build'",
         )
     )
+
+
+def require_fields(scope: Scope, connection: Any, fields: Collection[str]) -> None:
+    """Nothing; raises RefusedError `not-built` where the events of the snapshot lack a field that was mapped after it was built.
+
+    SQL would not complain: in a subquery a name that `events` lacks is the tag of that name, where there is one.
+    """
+    if not fields:
+        return
+    with connection.cursor() as cursor:
+        found = cursor.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'events'").fetchall()
+    known = {name.casefold() for (name,) in found}
+    lacking = sorted(name for name in fields if name.casefold() not in known)
+    if lacking:
+        message = f"the events of snapshot {scope.snapshot} have no field {', '.join(lacking)}"
+        raise RefusedError(Issue("not-built", "", message, "run 'limner build' first"))

@@ -14,13 +14,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from limner_profile.catalog import Catalog
-from limner_profile.errors import Issue, RefusedError
 from limner_profile.snapshots import Snapshot
-from limner_segments.exports.files import About, write_rows
+from limner_segments.exports.files import About, check_free, write_rows
 from limner_segments.exports.formats import file_format
 from limner_segments.exports.formats.base import Options
 from limner_segments.exports.ledger import ExportRecord, Ledger
-from limner_segments.exports.manifest import Manifest
+from limner_segments.exports.manifest import Manifest, left_path
 from limner_segments.exports.recipients import Recipients
 from limner_segments.exports.sending import cut_batches
 from limner_segments.segment import NamedSegment
@@ -70,15 +69,6 @@ def draft_record(
     )
 
 
-def left_path(path: Path) -> Path:
-    """The file of those who left, beside the file of those who joined.
-
-    >>> left_path(Path("exports/vips.csv")).as_posix()
-    'exports/vips.left.csv'
-    """
-    return path.with_name(f"{path.stem}.left{path.suffix}")
-
-
 def deliver_file(
     snapshot: Snapshot,
     named: NamedSegment,
@@ -100,13 +90,10 @@ def deliver_file(
     about = About(draft.who, when, draft.holdout_share, draft.holdout_salt, excluded_of(recipients))
     left = left_path(path) if rules.changes else None
 
-    def begin(manifest: Manifest) -> None:
-        ledger.begin(draft.model_copy(update={"sha256": manifest.sha256}), _without_batches(recipients.users))
-
     with snapshot.connection.cursor() as cursor:
         view = recipients.register(cursor)
 
-        def write(target: Path, condition: str, shown: Mapping[str, str], on_ready: Any) -> Manifest:
+        def write(target: Path, condition: str, shown: Mapping[str, str], min_size: int, on_ready: Any) -> Manifest:
             return write_rows(
                 snapshot,
                 f"SELECT user_id FROM {view} WHERE {condition}",
@@ -116,22 +103,28 @@ def deliver_file(
                 named=named,
                 catalog=catalog,
                 about=about,
-                min_size=0 if rules.changes else rules.min_size,
+                min_size=min_size,
                 options=options,
                 overwrite=overwrite,
                 connection=cursor,
                 on_ready=on_ready,
             )
 
-        try:
-            if left:  # first, since the other file is the one that counts
-                if path.exists() and not overwrite:
-                    hint = "choose another --out, or add --overwrite"
-                    raise RefusedError(Issue("file-exists", str(path), "the file exists already", hint))
+        def begin(manifest: Manifest) -> None:
+            users = _without_batches(recipients.users)
+            if left:
+                # Before the other file, since that is the one that counts; and the ledger hears of it before, to take it back.
+                ledger.begin(draft, users)
                 # Only what a platform matches by goes out of whoever may have withdrawn a consent.
                 matched = columns if file_format(draft.format).FIELDS else {}
-                write(left, "change = 'left'", matched, lambda manifest: None)
-            manifest = write(path, "change <> 'left'", columns, begin)
+                write(left, "change = 'left'", matched, 0, lambda manifest: None)
+            ledger.begin(draft.model_copy(update={"sha256": manifest.sha256}), users)
+
+        try:
+            for target in (path, left) if left else ():
+                check_free(target, overwrite=overwrite)
+            # Where a list is there already, a few may join it.
+            manifest = write(path, "change <> 'left'", columns, 0 if recipients.since else rules.min_size, begin)
         except BaseException:
             ledger.settle()  # it may have stopped just after the file got its name
             raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ from limner_segments.exports.formats import file_format
 from limner_segments.exports.formats.base import Given, Options, Prepared
 from limner_segments.exports.manifest import Manifest, digest_of, manifest_path
 from limner_segments.segment import NamedSegment
+
+# What exports that are killed leave behind, with the process that wrote it.
+_LEFTOVER = re.compile(r"\..+\.(?:csv|jsonl|parquet)(?:\.manifest\.json)?\.(\d+)\.tmp(?:\.spill)?")
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,7 @@ def write_rows(
     if issues:
         raise RefusedError(issues)
     require_tags(snapshot, dict.fromkeys(columns.values()))
-    if target.exists() and not overwrite:
-        raise RefusedError(
-            Issue("file-exists", str(target), "the file exists already", "choose another --out, or add --overwrite")
-        )
+    check_free(target, overwrite=overwrite)
     types = snapshot.columns("profiles")
     zone = ZoneInfo(str(snapshot.value("SELECT timezone FROM snapshot")))
     given = Given(
@@ -132,6 +133,26 @@ def write_rows(
     return manifest
 
 
+def check_free(target: Path, *, overwrite: bool) -> None:
+    """Raises RefusedError for a file that exists where it may not be replaced, and for a name that none can have."""
+    try:
+        there = target.exists()
+    except (OSError, ValueError) as error:
+        raise _unwritable(target, error) from error
+    if there and not overwrite:
+        raise RefusedError(
+            Issue("file-exists", str(target), "the file exists already", "choose another --out, or add --overwrite")
+        )
+
+
+def _unwritable(target: Path, error: Exception) -> RefusedError:
+    text = (getattr(error, "strerror", None) or str(error).splitlines()[0]).lower()
+    if "no space left" in str(error).lower():
+        text = "no space left on device"  # DuckDB wraps it
+    message = f"the export cannot be written: {text}"
+    return RefusedError(Issue("cannot-write", str(target), message, "choose another --out"))
+
+
 @contextlib.contextmanager
 def _writing(target: Path) -> Iterator[tuple[Path, Path]]:
     """A file to write to and a folder for what does not fit into memory, both hidden beside the target, and gone in the end."""
@@ -145,9 +166,7 @@ def _writing(target: Path) -> Iterator[tuple[Path, Path]]:
         temporary.touch()  # DuckDB would say that it cannot be written to in words of its own
         yield temporary, spill
     except (OSError, duckdb.IOException) as error:
-        text = (getattr(error, "strerror", None) or str(error).splitlines()[0]).lower()
-        message = f"the export cannot be written: {text}"
-        raise RefusedError(Issue("cannot-write", str(target), message, "choose another --out")) from error
+        raise _unwritable(target, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -162,10 +181,22 @@ def _sweep(target: Path) -> None:
             number = leftover.name.removeprefix(f".{path.name}.").split(".")[0]
             if not number.isdigit() or _runs(int(number)):
                 continue
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+            _remove(leftover)
+
+
+def sweep_folder(folder: Path) -> None:
+    """Remove what killed exports of any file left in a folder; for one in which nobody else exports at the moment."""
+    for leftover in folder.glob(".*.tmp*") if folder.is_dir() else ():
+        match = _LEFTOVER.fullmatch(leftover.name)
+        if match and not _runs(int(match[1])):
+            _remove(leftover)
+
+
+def _remove(leftover: Path) -> None:
+    if leftover.is_dir():
+        shutil.rmtree(leftover, ignore_errors=True)
+    else:
+        leftover.unlink(missing_ok=True)
 
 
 def _runs(process: int) -> bool:

@@ -3,7 +3,7 @@
 An export is two files: `<id>.parquet` with the users, and `<id>.json` with the record, which is written last. Without its
 record nothing counts, so a run that is killed leaves nothing counted. A record that is begun stands as `<id>.begun.json`:
 for a file it is settled by looking whether the file is there, for a webhook by going on. Ids stand in the column `user_id`
-of Parquet files only, where erasing finds them. Imports floor 1 only.
+of Parquet files only, where erasing finds them. Imports floor 1 and the manifest beside it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from limner_profile.definitions import Definition
 from limner_profile.disk import writing
 from limner_profile.errors import BusyError, Issue, RefusedError, UnknownNameError, did_you_mean
 from limner_profile.sql_text import text_of
+from limner_segments.exports.manifest import Manifest, left_path, manifest_path
 
 FOLDER = "exports"
 # What a user is in an export: `sent` and `joined` are contacts, and with `kept` they are on the destination's list afterwards.
@@ -35,6 +36,7 @@ CONTACTS = ("sent", "joined")
 ON_LIST = ("sent", "joined", "kept")
 _ID = re.compile(r"^(\d{8})-(\d{4,})\Z")
 _BEGUN = ".begun.json"
+_PASSING = (".rows.parquet", ".progress.json", ".lock")
 _OPTIONS = "FORMAT parquet, COMPRESSION zstd"
 _LOCKS: dict[Path, FileLock] = {}
 
@@ -46,6 +48,8 @@ class ExportRecord(Definition):
     """The local day, and a number that grows with every export."""
     at: str
     """When it was asked for, in UTC."""
+    delivered: str = ""
+    """When the last batch of a webhook was accepted, in UTC: a frequency cap counts from then. Empty for a file."""
     who: str
     """Who asked for it."""
     destination: str = ""
@@ -138,7 +142,15 @@ class Ledger:
 
     def begun(self) -> list[Begun]:
         """The exports that are begun and not counted, oldest first."""
-        return [Begun(_read(self._path(id_, _BEGUN)), self.done(id_)) for id_ in self._ids(_BEGUN)]
+        found = []
+        for id_ in self._ids(_BEGUN):
+            path = self._path(id_, _BEGUN)
+            try:
+                found.append(Begun(_read(path), self.done(id_)))
+            except RefusedError:
+                if path.exists():
+                    raise  # and otherwise it was counted or forgotten meanwhile: not every reader holds the lock
+        return found
 
     def find(self, id_: str) -> ExportRecord:
         """The counted export of an id; raises UnknownNameError."""
@@ -178,13 +190,17 @@ class Ledger:
                 _write_text(self._path(id_, _BEGUN), record.model_dump_json(indent=1))
         os.replace(self._path(id_, _BEGUN), self._path(id_))
         _fsync(self.folder)
-        for ending in (".rows.parquet", ".progress.json", ".lock"):
-            self._path(id_, ending).unlink(missing_ok=True)
+        self._clear(id_)
         return record
+
+    def _clear(self, id_: str) -> None:
+        """Remove what only an export under way needs: the rows of a webhook hold people's tags."""
+        for ending in _PASSING:
+            self._path(id_, ending).unlink(missing_ok=True)
 
     def drop(self, id_: str) -> None:
         """Forget an export that has not happened."""
-        for ending in (_BEGUN, ".parquet", ".rows.parquet", ".progress.json", ".lock"):
+        for ending in (_BEGUN, ".parquet", *_PASSING):
             self._path(id_, ending).unlink(missing_ok=True)
 
     def withdraw(self, id_: str, ids: Collection[str]) -> int:
@@ -248,12 +264,28 @@ class Ledger:
             if record.sha256 and _digest(self.state.parent / record.target) == record.sha256:
                 self.commit(record.id)
             else:
+                self._take_back(record)
                 self.drop(record.id)
-        known = {*self._ids(".json"), *self._ids(_BEGUN)}
+        counted = set(self._ids(".json"))
+        known = {*counted, *self._ids(_BEGUN)}
         for path in self._files():
             match = _ID.match(path.name.split(".")[0])
-            if match and match[0] not in known:
+            # What only a run under way needs is left of one that was killed just after it counted.
+            passing = match is not None and match[0] in counted and path.name.endswith(_PASSING)
+            if match and (match[0] not in known or passing):
                 path.unlink(missing_ok=True)
+
+    def _take_back(self, record: ExportRecord) -> None:
+        """Remove the file of those who left that an export to a file wrote before it was killed: it was never counted."""
+        left = left_path(self.state.parent / record.target)
+        proof = manifest_path(left)
+        try:
+            manifest = Manifest.model_validate_json(proof.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return
+        if (manifest.when, manifest.segment, manifest.snapshot) == (record.at, record.segment, record.snapshot):
+            left.unlink(missing_ok=True)
+            proof.unlink(missing_ok=True)
 
     def done(self, id_: str) -> int:
         """How many batches of a webhook's run were accepted."""
@@ -280,17 +312,20 @@ class Ledger:
             return connection.sql(query).to_arrow_table()
 
     def contacts(self, since: datetime) -> Any:
-        """Each user contacted at or after an instant, as Arrow: user_id, contacts. Batches of unfinished webhooks count, too."""
+        """Each user contacted at or after an instant, as Arrow: user_id, contacts.
+
+        An unfinished webhook counts, too: its accepted batches, and those that are not sent yet, since they will be.
+        """
         parts = [
             f"SELECT user_id FROM {_scan([self._path(record.id, '.parquet')])} WHERE role IN ({_listed(CONTACTS)})"
             for record in self.exports()
-            if datetime.fromisoformat(record.at) >= since
+            if datetime.fromisoformat(record.delivered or record.at) >= since
         ]
         parts += [
             f"SELECT user_id FROM {_scan([self._path(begun.record.id, '.parquet')])} "
-            f"WHERE role IN ({_listed(CONTACTS)}) AND batch < {begun.done}"
+            f"WHERE role IN ({_listed(CONTACTS)}) AND batch >= {0 if since <= datetime.fromisoformat(begun.record.at) else begun.done}"
             for begun in self.begun()
-            if begun.done and datetime.fromisoformat(begun.record.at) >= since
+            if begun.record.format == "webhook"
         ]
         together = " UNION ALL ".join(parts) or "SELECT '' AS user_id WHERE false"
         with duckdb.connect() as connection:

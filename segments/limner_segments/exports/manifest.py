@@ -59,6 +59,15 @@ class Manifest(Definition):
     """When, in UTC."""
 
 
+def left_path(path: Path) -> Path:
+    """The file of those who left, beside the file of those who joined.
+
+    >>> left_path(Path("exports/vips.csv")).as_posix()
+    'exports/vips.left.csv'
+    """
+    return path.with_name(f"{path.stem}.left{path.suffix}")
+
+
 def manifest_path(file: Path) -> Path:
     """Where the manifest of an exported file stands."""
     return file.with_name(file.name + ".manifest.json")

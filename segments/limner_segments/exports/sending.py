@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -87,9 +87,12 @@ def send_run(
     process sends this run. The ledger's lock is not held while batches are sent: other exports and erasures go on meanwhile.
     """
     with ledger.run_lock(record.id):
+        if record.id not in [begun.record.id for begun in ledger.begun()]:
+            return ledger.find(record.id)  # another process finished it meanwhile
         _send_batches(ledger, record, endpoint, clock, on_batch, on_wait)
+        ended = datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds")
         with ledger.lock(wait=_PATIENCE):
-            return ledger.commit(record.id)
+            return ledger.commit(record.id, delivered=ended)
 
 
 def _send_batches(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -108,6 +108,8 @@ class Destination(Definition):
     @field_validator("path")
     @classmethod
     def _check_path(cls, path: str) -> str:
+        if any(ord(letter) < 32 for letter in path):
+            raise ValueError("the path holds a control character | such as exports/agency/{segment}.csv")
         without = path.replace("{segment}", "").replace("{export}", "")
         if "{" in without or "}" in without:
             raise ValueError(f"{path!r} has another placeholder | only {{segment}} and {{export}} stand for something")
@@ -184,7 +186,30 @@ def check_url(url: str) -> str:
         raise PydanticCustomError(SECRET, "the URL of a webhook begins with http:// or https://")
     if not host or any(letter.isspace() or ord(letter) < 32 for letter in url):
         raise PydanticCustomError(SECRET, "the URL names no host | such as https://crm.example.com/audiences")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise PydanticCustomError(
+            SECRET, "the URL names a host that cannot be | such as https://crm.example.com/audiences"
+        ) from None
     return url
+
+
+def ascii_url(url: str) -> str:
+    """A checked URL as it goes over the wire: the host in Punycode, other letters beyond ASCII as per cent codes.
+
+    >>> ascii_url("https://例子.cn:8443/受众?a=%20é")
+    'https://xn--fsqu00a.cn:8443/%E5%8F%97%E4%BC%97?a=%20%C3%A9'
+    """
+    if url.isascii():
+        return url
+    parts = urlsplit(url)
+    host = (parts.hostname or "").encode("idna").decode("ascii")
+    netloc = f"[{host}]" if ":" in host else host
+    if parts.port is not None:
+        netloc = f"{netloc}:{parts.port}"
+    path, query = (quote(part, safe="/%:@!$&'()*+,;=?~") for part in (parts.path, parts.query))
+    return urlunsplit((parts.scheme, netloc, path, query, ""))
 
 
 def shown_url(url: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,10 +22,14 @@ def read_suppressed(root: Path, names: Iterable[str]) -> dict[str, frozenset[str
 def read_list(path: Path, shown: str) -> frozenset[str]:
     """The ids in a file of one id a line, or in the column `user_id` of a CSV (`.csv`, or a first line that names it).
 
-    Blank lines and white space around ids do not count. Raises SourceError: a list that cannot be read must stop an export.
+    Blank lines do not count. An id with white space around it or in quotes stands for itself and for the id without them: a
+    list may rather name too many than miss one. Raises SourceError: a list that cannot be read must stop an export.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            text = file.read()
+        if "\0" in text:  # UTF-16 without its mark reads as UTF-8, and names nobody
+            raise ValueError("it holds zero bytes")
     except FileNotFoundError:
         raise SourceError(
             Issue(
@@ -33,24 +39,24 @@ def read_list(path: Path, shown: str) -> frozenset[str]:
                 "put the file there, or take it out of limner.yaml",
             )
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SourceError(
             Issue("unreadable-list", shown, f"the list cannot be read: {error}", "save it as UTF-8 text")
         ) from None
-    lines = text.splitlines()
+    lines = re.split(r"\r\n|\r|\n", text)  # an id may hold what Unicode calls a line break
     first = next((line for line in lines if line.strip()), "")
-    delimiter = ";" if ";" in first and "," not in first else ","
-    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+    delimiter = next((mark for mark in (",", ";", "\t") if mark in first), ",")
+    header = [name.strip().casefold() for name in next(csv.reader([first], delimiter=delimiter), [])]
     if COLUMN not in header:
         if path.suffix.casefold() != ".csv":
-            return frozenset(line.strip() for line in lines if line.strip())
+            return frozenset(id_ for line in lines for id_ in _readings(line))
         if not first:
             return frozenset()
         hint = did_you_mean(COLUMN, header, f"name the column of ids {COLUMN}, or save one id a line as .txt")
         raise SourceError(Issue("no-user-column", shown, f"the list has no column {COLUMN!r}", hint))
     at = header.index(COLUMN)
     ids = set()
-    reader = csv.reader(text[text.index(first) :].splitlines(keepends=True), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text[text.index(first) :], newline=""), delimiter=delimiter)
     next(reader)
     for number, row in enumerate(reader, start=2):
         if not any(cell.strip() for cell in row):
@@ -58,6 +64,14 @@ def read_list(path: Path, shown: str) -> frozenset[str]:
         if len(row) != len(header):
             message = f"row {number} has {len(row)} cells, and the header {len(header)}"
             raise SourceError(Issue("bad-list", shown, message, "every row needs a cell for each column of the header"))
-        if row[at].strip():
-            ids.add(row[at].strip())
+        ids.update(_readings(row[at]))
     return frozenset(ids)
+
+
+def _readings(text: str) -> set[str]:
+    """The ids that a line or cell may mean; none where it is blank."""
+    bare = text.strip()
+    if not bare:
+        return set()
+    quoted = len(bare) > 2 and bare[0] == bare[-1] == '"'
+    return {text, bare, *([bare[1:-1].replace('""', '"').strip()] if quoted else [])}

@@ -14,6 +14,7 @@ import random
 import ssl
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from limner_profile.errors import Issue, RefusedError, UserError
-from limner_segments.exports.settings import check_url, shown_url
+from limner_segments.exports.settings import ascii_url, check_url, shown_url
 
 BATCH_HEADER = "Limner-Batch"
 TIME_HEADER = "Limner-Timestamp"
@@ -160,7 +161,7 @@ def _attempt(
         TIME_HEADER: str(timestamp),
         SIGNATURE_HEADER: signature(endpoint.secret, timestamp, body),
     }
-    request = urllib.request.Request(endpoint.url, data=body, headers=headers, method="POST")
+    request = urllib.request.Request(ascii_url(endpoint.url), data=body, headers=headers, method="POST")
     try:
         response = opener.open(request, timeout=endpoint.timeout)
         if response is None:
@@ -180,8 +181,21 @@ def _attempt(
         text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         return _Failure(f"no answer: {text}", again=True)
     said = " ".join("".join(letter if letter.isprintable() else " " for letter in excerpt).split())
+    # "Cannot POST /in?key=…": what a receiver repeats of the request must not get into messages.
+    for secret in (headers[SIGNATURE_HEADER], *_keys(endpoint.url)):
+        said = said.replace(secret, "…")
     reason = f"HTTP {status} {said[:80]}".strip()
     return _Failure(reason, status in _AGAIN or status >= 500, wait)
+
+
+def _keys(url: str) -> list[str]:
+    """What may be a key in a URL: its query, and the values in it as they are written and as they are meant, longest first."""
+    found = set()
+    for each in (url, ascii_url(url)):
+        query = urllib.parse.urlsplit(each).query
+        found |= {query, *(pair.partition("=")[2] or pair for pair in query.split("&"))}
+        found |= {value for _, value in urllib.parse.parse_qsl(query)}
+    return sorted(found - {""}, key=lambda key: (-len(key), key))
 
 
 def _retry_after(text: str | None, now: float) -> float:
@@ -192,9 +206,9 @@ def _retry_after(text: str | None, now: float) -> float:
         return float(text.strip())
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError):
         return 0.0
-    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
 
 
 def _refused(endpoint: Endpoint, batch_id: str, failure: _Failure) -> WebhookError:

@@ -55,7 +55,9 @@ def history(
         content = {"segment": name, "expect": expected.model_dump() if expected else None}
         print_object({**content, "history": [_whole(point) for point in points]}, chosen)
         return
-    print_rows([_row(point) for point in points], chosen, _COLUMNS)
+    # The table says it below, beside the definitions.
+    columns = _COLUMNS if chosen is Format.table else [*_COLUMNS, "size_by_old_definition"]
+    print_rows([_row(point) for point in points], chosen, columns)
     if chosen is not Format.table:
         return
     for point in points:
@@ -65,7 +67,12 @@ def history(
         console().print()
         lines: dict[str, Any] = {}
         if point.change == "redefined":
-            lines["before"], lines["after"] = point.condition_before, point.condition
+            if point.condition_before != point.condition:
+                lines["before"], lines["after"] = point.condition_before, point.condition
+            if point.redefined_segments:
+                lines["segments edited"] = ", ".join(point.redefined_segments)
+            if moves.size_by_old_definition is not None:
+                lines["size"] = f"{point.size:,}; by the definition before it would be {moves.size_by_old_definition:,}"
         if moves.redefined_tags:
             lines["tags edited"] = ", ".join(moves.redefined_tags)
         if moves.note and not quick:
@@ -93,6 +100,7 @@ def _row(point: HistoryPoint) -> dict[str, Any]:
     return {
         "snapshot": point.snapshot, "as_of": point.as_of, "size": point.size, "share": round(point.share, 4),
         "definition": {"same": "same", "redefined": "edited", "first": "first"}[point.change],
+        "size_by_old_definition": moves.size_by_old_definition if moves else None,
         "joined": moves.joined if moves else None, "left": moves.left if moves else None,
         "joined_by_definition": moves.joined_by_definition if moves else None,
         "left_by_definition": moves.left_by_definition if moves else None,
@@ -111,6 +119,7 @@ def _whole(point: HistoryPoint) -> dict[str, Any]:
             {"change": mover.change, "place": mover.place, "condition": mover.test, "count": mover.count, "alone": mover.alone}
             for mover in (moves.movers if moves else ())
         ],
+        "redefined_segments": list(point.redefined_segments), "changed_lists": list(moves.changed_lists) if moves else [],
         "redefined_tags": list(moves.redefined_tags) if moves else [], "note": (moves.note or None) if moves else None,
         "alert": [{"code": alert.code, "words": alert.words} for alert in point.alerts],
     }  # fmt: skip

@@ -32,7 +32,7 @@ def overlap(
     """Count the overlap of segments: Jaccard and containment both ways of each pair, and who is in exactly which of them."""
     from limner.output import Format, console, percent, print_object, print_rows
     from limner.progress import TerminalProgress
-    from limner_profile.errors import Issue, RefusedError
+    from limner_profile.errors import Issue, RefusedError, UserError
     from limner_segments.bitmaps import read_bitmaps
     from limner_segments.overlap import exclusive_intersections, note_small, overlap_pairs
 
@@ -54,10 +54,21 @@ def overlap(
     with project.store.open(snapshot) as current:
         for named in wanted.values():
             note_stale(project, current, named)
-        bitmaps = read_bitmaps(current, {name: named.condition for name, named in wanted.items()})
+        conditions = {name: named.condition for name, named in wanted.items()}
+        try:
+            bitmaps = read_bitmaps(current, conditions)
+        except UserError:  # one of them cannot be counted: of all, the others can
+            if not every:
+                raise
+            bitmaps = {}
+            for name, condition in conditions.items():
+                try:
+                    bitmaps |= read_bitmaps(current, {name: condition})
+                except UserError as error:
+                    TerminalProgress().warn(f"{wanted[name].place} {name!r} is left out: {error.issues[0].message}")
         users = int(current.value("SELECT count(*) FROM profiles"))
         content: dict[str, Any] = {"snapshot": current.id, "as_of": current.as_of_text, "users": users}
-    pairs = overlap_pairs(bitmaps, small)
+    pairs = overlap_pairs(bitmaps, small, users)
     found = exclusive_intersections(bitmaps, top, users, small)
     sizes = [
         {"name": name, "size": len(bitmap), "share": len(bitmap) / users if users else 0.0}
@@ -99,8 +110,8 @@ def overlap(
     console().print()
     shown = []
     for one in found.shown:
-        marks = {name: "●" if name in one.segments else "·" for name in wanted}
-        place = marks if len(wanted) <= _MATRIX else {"in exactly": ", ".join(one.segments)}
+        marks = {name: "●" if name in one.segments else "·" for name in bitmaps}
+        place = marks if len(bitmaps) <= _MATRIX else {"in exactly": ", ".join(one.segments)}
         shown.append({**place, "users": one.count, "share": percent(one.share)})
     print_rows(shown, chosen, title=f"in exactly these, of {found.union:,} users in any")
     if found.rest:

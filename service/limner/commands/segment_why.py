@@ -42,13 +42,15 @@ def why(
 
     `limner segments why NAME USER`, or `limner segments why --where TEXT USER`.
     """
+    from dataclasses import asdict
+
     from limner.output import Format, console, print_object, print_rows
     from limner_profile.errors import Issue, RefusedError
     from limner_profile.lookup import find_user, read_origins
     from limner_segments.flips import nearest
     from limner_segments.segment import sentence_of
     from limner_segments.why import OTHER, explain_membership
-    from limner_segments.why_words import change_words, why_sentence
+    from limner_segments.why_words import change_words, standing_words, why_sentence
 
     chosen = style_of(style)
     if len(name_and_user) > 2:
@@ -74,11 +76,15 @@ def why(
         kinds = {row["name"]: row for row in current.rows("SELECT name, kind, window_text FROM tags")}
     tests: list[dict[str, Any]] = []
     for test in found.tests:
-        leaf = test.leaf
+        leaf, standing = test.leaf, test.standing
+        rank_words = (
+            standing_words(standing, wanted, catalog.words(next(iter(test.values)), wanted)) if standing else None
+        )
         tests.append(
             {
-                "place": leaf.place, "under": " > ".join(leaf.under), "condition": leaf.text,
+                "place": leaf.place, "under": " > ".join(leaf.under), "condition": leaf.condition.to_text(),
                 "sentence": sentence_of(leaf.condition, wanted, catalog), "values": dict(test.values), "measured": test.measured,
+                "standing": asdict(standing) if standing else None, "standing_words": rank_words,
                 "met": test.met, "wanted": leaf.wanted, "unknown": test.unknown, "origins": _origins(test, kinds, origins),
             }
         )  # fmt: skip
@@ -141,6 +147,9 @@ def _shown(test: dict[str, Any]) -> Any:
     values = test["values"]
     if test["measured"] is not None:
         return test["measured"]
+    if test["standing_words"] is not None:
+        value = next(iter(values.values()))
+        return test["standing_words"] if value is None else f"{value} ({test['standing_words']})"
     if len(values) == 1:
         return next(iter(values.values()))
     return values or None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +16,11 @@ from limner_profile.snapshots import Snapshot
 from limner_profile.sources import FieldType
 from limner_segments.exports.delivery import Delivered, begin_run, deliver_file, draft_record
 from limner_segments.exports.ledger import Ledger
+from limner_segments.exports.manifest import Manifest
 from limner_segments.exports.recipients import Rules, draw_recipients
-from limner_segments.exports.sending import cut_batches
+from limner_segments.exports.sending import cut_batches, send_run
 from limner_segments.exports.settings import HoldOut
+from limner_segments.exports.webhook import Clock, Endpoint
 from segments.small import make_catalog, make_snapshot, named
 
 TYPES: dict[str, FieldType] = {"n": "number", "city": "category", "seen": "time", "member": "boolean"}
@@ -97,6 +100,66 @@ def test_an_export_that_is_stopped_is_there_and_counted_or_neither(
     assert len(ledger.exports()) == int(there)
     assert ledger.begun() == []
     assert len(list(ledger.folder.glob("*"))) == (2 if there else 0)
+
+
+def test_a_killed_export_of_changes_leaves_nothing_of_who_left(
+    snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(snapshot, tmp_path, rules=Rules(changes=True), file="1.csv")
+    state, ledger = tmp_path / ".limner", Ledger(tmp_path / ".limner")
+    saved: list[Path] = []
+    publish = files._publish
+
+    def killed(temporary: Path, target: Path, manifest: Manifest) -> None:
+        if target.name == "2.csv":
+            saved.append(shutil.copytree(state / "exports", tmp_path / "killed"))
+            raise KeyboardInterrupt
+        publish(temporary, target, manifest)
+
+    monkeypatch.setattr(files, "_publish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        deliver(snapshot, tmp_path, "n >= 3", rules=Rules(changes=True), file="2.csv")
+    assert not (tmp_path / "2.left.csv").exists()
+    monkeypatch.setattr(files, "_publish", publish)
+    # A process that is killed cannot settle: what it left is put back.
+    done = deliver(snapshot, tmp_path, "n >= 3", rules=Rules(changes=True), file="2.csv")
+    Path(done.path).unlink()
+    shutil.rmtree(state / "exports")
+    shutil.copytree(saved[0], state / "exports")
+    assert (tmp_path / "2.left.csv").exists()
+    ledger.settle()
+    assert sorted(path.name for path in tmp_path.glob("2.left*")) == []
+    assert (tmp_path / "1.left.csv").exists()
+    again = deliver(snapshot, tmp_path, "n >= 3", rules=Rules(changes=True), file="2.csv")
+    assert (again.record.id, again.left) == ("20250302-0002", tmp_path / "2.left.csv")
+
+
+def test_the_first_export_of_changes_needs_enough_who_can_be_matched(snapshot: Snapshot, tmp_path: Path) -> None:
+    ledger, segment = Ledger(tmp_path / ".limner"), named("n >= 0")
+    catalog = make_catalog({**TYPES})
+    recipients = draw_recipients(snapshot, segment, Rules(changes=True, min_size=30), {}, ledger, "ads", NOW, ZONE)
+    draft = draft_record(
+        snapshot, segment, ledger, recipients, ZONE, destination="ads", format="google", target="a.csv", who="ann", when=NOW
+    )  # fmt: skip
+    with pytest.raises(RefusedError, match="only 0 of 60 users can be matched"):
+        deliver_file(snapshot, segment, catalog, ledger, recipients, draft, tmp_path / "a.csv", {"email": "city"})
+    assert (list(tmp_path.glob("*.csv")), ledger.exports(), ledger.begun()) == ([], [], [])
+
+
+def test_a_name_that_no_file_can_have_is_refused(snapshot: Snapshot, tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="cannot be written: file name too long"):
+        deliver(snapshot, tmp_path, file="长" * 90 + ".csv")
+
+
+def test_a_run_that_another_process_finished_is_not_sent_again(snapshot: Snapshot, tmp_path: Path) -> None:
+    ledger, segment = Ledger(tmp_path / ".limner"), named("n < 5")
+    recipients = draw_recipients(snapshot, segment, Rules(), {}, ledger, "hook", NOW, ZONE)
+    draft = draft_record(
+        snapshot, segment, ledger, recipients, ZONE, destination="hook", format="webhook", target="http://a/", who="ann", when=NOW
+    )  # fmt: skip
+    record = begin_run(snapshot, CATALOG, ledger, recipients, draft, [], 5)
+    finished = ledger.commit(record.id)
+    assert send_run(ledger, record, Endpoint("http://127.0.0.1:9/", b"s", 1, 1), Clock()) == finished
 
 
 def test_a_refused_export_is_not_counted(snapshot: Snapshot, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_times_are_iso_8601(word: str, tmp_path: Path) -> None:
     assert "2025-01-01T08:00:00.25" in path.read_text()
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_safe_cells_defuse_what_a_spreadsheet_would_run(begin: str, tmp_path: Path) -> None:
     import csv
 

@@ -114,14 +114,17 @@ def test_wherever_writing_stops_nothing_counts(tmp_path: Path, monkeypatch: pyte
     assert list(ledger.folder.iterdir()) == []
 
 
-def test_batches_that_were_accepted_are_contacts_though_the_run_is_not_finished(tmp_path: Path) -> None:
+def test_batches_of_a_run_are_contacts_though_it_is_not_finished(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     users = table({"u1": "joined", "u2": "joined", "u3": "kept", "u4": "joined", "u5": "left"}, [0, 0, None, 1, 1])
     rows = pa.table({"user_id": ["u1", "u2", "u4", "u5"], "batch": [0, 0, 1, 1], "row": ["1", "2", "4", "5"]})
     ledger.begin(make("20250302-0001", format="webhook", batches=2), users, rows)
-    assert ledger.contacts(NOW).num_rows == 0
+    later = NOW + timedelta(days=30)
+    assert ledger.contacts(NOW)["user_id"].to_pylist() == ["u1", "u2", "u4"]
     ledger.advance("20250302-0001", 1)
-    assert ledger.contacts(NOW)["user_id"].to_pylist() == ["u1", "u2"]
+    assert ledger.contacts(NOW)["user_id"].to_pylist() == ["u1", "u2", "u4"]
+    # Whenever the run is gone on with, it reaches u4 then.
+    assert ledger.contacts(later)["user_id"].to_pylist() == ["u4"]
     assert ledger.rows("20250302-0001", 1) == ["4", "5"]
     ledger.settle()  # is for files
     assert [begun.done for begun in ledger.begun()] == [1]
@@ -176,3 +179,47 @@ def test_ids_stand_in_the_columns_of_parquet_files_only(tmp_path: Path) -> None:
             assert "user_id" in [column[0] for column in columns]
         else:
             assert b"anna" not in path.read_bytes()
+
+
+def test_a_run_that_was_gone_on_with_counts_from_when_it_was_delivered(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    rows = pa.table({"user_id": ["u1"], "batch": [0], "row": ["1"]})
+    ledger.begin(make("20250302-0001", format="webhook", batches=1), table({"u1": "sent"}, [0]), rows)
+    later = NOW + timedelta(days=20)
+    ledger.commit("20250302-0001", delivered=later.isoformat())
+    assert ledger.contacts(later)["user_id"].to_pylist() == ["u1"]
+    assert ledger.contacts(later + timedelta(seconds=1)).num_rows == 0
+
+
+def test_nothing_of_a_run_is_kept_that_was_killed_just_after_it_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path)
+    rows = pa.table({"user_id": ["u1"], "batch": [0], "row": ['{"user_id":"u1"}']})
+    ledger.begin(make("20250302-0001", format="webhook", batches=1), table({"u1": "sent"}, [0]), rows)
+    ledger.advance("20250302-0001", 1)
+
+    def killed(id_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger, "_clear", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.commit("20250302-0001")
+    assert (ledger.folder / "20250302-0001.rows.parquet").exists()
+    ledger.settle()
+    assert sorted(path.name for path in ledger.folder.iterdir()) == ["20250302-0001.json", "20250302-0001.parquet"]
+
+
+def test_an_export_that_counts_while_somebody_looks_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path)
+    for number in (1, 2):
+        ledger.begin(make(f"20250302-000{number}"), table({"u1": "sent"}))
+    listed = ledger._ids(".begun.json")
+    ledger.commit("20250302-0001")
+    monkeypatch.setattr(ledger, "_ids", lambda ending: listed)
+    assert [begun.record.id for begun in ledger.begun()] == ["20250302-0002"]
+    (ledger.folder / "20250302-0002.begun.json").write_text("{")
+    with pytest.raises(RefusedError, match="cannot be read"):
+        ledger.begun()

@@ -77,3 +77,12 @@ def test_calling_codes_and_regions() -> None:
     assert calling_codes(["+8613", "+1650", "+3531", "8613", "+999", "+8615"]) == ["86", "1", "353"]
     assert is_region("CN")
     assert not is_region("China")
+
+
+def test_no_number_is_longer_than_e164_allows() -> None:
+    assert phonenumbers.is_valid_number(phonenumbers.parse("+49912861124446489"))
+    assert read_phone("+49912861124446489", None) == Phone(None, "invalid-phone")
+    with duckdb.connect() as bench:
+        sql = certain_number(bare_number("text"), ["49"], "DE")
+        texts = ["+49912861124446489", "912861124446489"]
+        assert bench.execute(f"SELECT {sql} FROM (SELECT unnest(?) AS text)", [texts]).fetchall() == [(None,), (None,)]

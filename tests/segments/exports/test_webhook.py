@@ -3,8 +3,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import socket
+import threading
 import time
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -175,3 +177,51 @@ def test_control_characters_of_an_answer_do_not_reach_the_terminal() -> None:
     with receiving(lambda number, request: 400) as receiver, pytest.raises(UserError) as caught:
         send(receiver)
     assert caught.value.issues[0].message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "wait", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2040 00:00:00 +99999999999999999999999"]
+)
+def test_a_date_that_no_calendar_has_is_no_retry_after(wait: str) -> None:
+    waits = Waits()
+    with receiving(lambda number, request: (503, {"Retry-After": wait}) if number < 2 else 200) as receiver:
+        sent = send(receiver, waits)
+    assert (sent.attempts, waits.pauses) == (2, [1.0])
+
+
+def test_a_url_beyond_ascii_is_sent_as_per_cent_codes() -> None:
+    with receiving() as receiver:
+        endpoint = Endpoint(f"{receiver.url}受众?k=ключ%20", SECRET, 5.0, 1)
+        assert send_batch(endpoint, "e-1", BODY, Waits().clock).status == 200
+    assert receiver.requests[0].path.endswith("/hook%E5%8F%97%E4%BC%97?k=%D0%BA%D0%BB%D1%8E%D1%87%20")
+
+
+@pytest.mark.parametrize("url", ["http://a..b/", f"http://{'a' * 70}.com/"])
+def test_a_host_that_cannot_be_is_refused(url: str) -> None:
+    with pytest.raises(RefusedError, match="a host that cannot be"):
+        send_batch(Endpoint(url, SECRET, 1, 1), "e-1", BODY, Waits().clock)
+
+
+def test_what_a_receiver_repeats_of_the_request_is_no_leak() -> None:
+    class Echo(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            said = f"Cannot POST {self.path} {self.headers['Limner-Signature']}".encode()
+            self.send_response(404)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/in?key=TOP%20SECRET&b=ключ"
+        with pytest.raises(WebhookError) as caught:
+            send_batch(Endpoint(url, SECRET, 5.0, 1), "e-1", BODY, Waits().clock)
+        server.shutdown()
+    text = str(caught.value)
+    assert "HTTP 404 Cannot POST /in?… …" in text
+    assert "SECRET" not in text
+    assert "v1=" not in text

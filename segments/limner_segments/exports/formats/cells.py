@@ -22,5 +22,5 @@ def json_cell(column: str, type_: str) -> str:
 
 
 def safe_cell(text: str) -> str:
-    """SQL: a text that no spreadsheet runs: an apostrophe before what begins like a formula."""
-    return f"CASE WHEN regexp_matches({text}, '^[=+@\\t\\r\\n-]') THEN '''' || {text} ELSE {text} END"
+    """SQL: a text that no spreadsheet runs: an apostrophe before what begins like a formula, in full-width signs, too."""
+    return f"CASE WHEN regexp_matches({text}, '^[=+@＝＋＠－\\t\\r\\n-]') THEN '''' || {text} ELSE {text} END"

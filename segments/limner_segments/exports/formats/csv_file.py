@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ def write_csv(bench: duckdb.DuckDBPyConnection, prepared: Prepared, path: Path) 
 
 def read_csv(path: Path) -> Contents:
     """The header and number of rows of a CSV file; raises ValueError where a row is not as wide as the header."""
+    limit = csv.field_size_limit(sys.maxsize)  # of this process: a value may be as long as it likes
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
@@ -34,6 +36,8 @@ def read_csv(path: Path) -> Contents:
                 rows += 1
         except csv.Error as error:
             raise ValueError(str(error)) from None
+        finally:
+            csv.field_size_limit(limit)
     return Contents(tuple(header), rows)
 
 

@@ -44,7 +44,10 @@ class JsonLines(FileFormat):
         rows = 0
         with path.open(encoding="utf-8") as file:
             for line in file:
-                content = json.loads(line)
+                try:
+                    content = json.loads(line)
+                except RecursionError:
+                    raise ValueError(f"line {rows + 1} is nested too deeply") from None
                 if not isinstance(content, dict):
                     raise ValueError(f"line {rows + 1} is no object")
                 header = header or tuple(content)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from limner_profile.sql_text import text_of
 
+# E.164 has no more digits, the calling code among them.
+_LONGEST = 15
 # What may stand between digits without changing their meaning.
 _SEPARATORS = " ().-"
 
@@ -42,7 +44,9 @@ def read_phone(text: str, region: str | None) -> Phone:
         return Phone(None, "no-country-code" if unplaced and region is None else "invalid-phone")
     if not phonenumbers.is_valid_number(parsed):
         return Phone(None, "invalid-phone")
-    return Phone(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164), None)
+    number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    # Some plans know longer ones, such as Germany's; no platform takes them for E.164.
+    return Phone(number, None) if len(number) <= _LONGEST + 1 else Phone(None, "invalid-phone")
 
 
 def is_region(region: str) -> bool:
@@ -123,6 +127,7 @@ def _certain(national: str, code: str, *, local: bool) -> str | None:
     others = ["0", plan.national_prefix_for_parsing, *([plan.international_prefix, code] if local else [])]
     other = "|".join(f"(?:{prefix})" for prefix in others if prefix)
     return (
-        f"({' OR '.join(kinds)}) AND NOT regexp_matches({national}, {text_of(f'^(?:{other})')}) "
+        f"({' OR '.join(kinds)}) AND length({national}) <= {_LONGEST - len(code)} "
+        f"AND NOT regexp_matches({national}, {text_of(f'^(?:{other})')}) "
         f"AND regexp_full_match({national}, {text_of(anything)})"
     )
