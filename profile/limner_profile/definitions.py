@@ -207,8 +207,51 @@ def validate(model: type[M], data: Any, document: Document, location: Location =
     try:
         return model.model_validate(data), []
     except ValidationError as error:
+        cut = _cut_condition(data, document, location)
+        if cut is not None:
+            return None, [cut]
         issues = [_issue(problem, model, document, location) for problem in error.errors(include_url=False)]
         return None, list({(issue.where, issue.code, issue.message): issue for issue in issues}.values())
+
+
+def _cut_condition(data: dict[Any, Any], document: Document, location: Location) -> Issue | None:
+    """The issue of a condition that a comma cut into pieces, as in `{where: in_split('s', 1, of => 3)}`; None without one.
+
+    YAML reads what follows such a comma as keys without a value, such as `of => 3)`.
+    """
+    whole: list[str] = []
+    field_name = ""
+    for key, value in data.items():
+        if isinstance(value, dict):
+            inner = _cut_condition(value, document, (*location, str(key)))
+            if inner is not None:
+                return inner
+        if value is None and field_name and not _closed(", ".join(whole)):
+            whole.append(str(key))
+        elif isinstance(value, str) and not _closed(value) and not any(map(_rest_of_call, whole)):
+            field_name, whole = str(key), [value]
+    if not any(map(_rest_of_call, whole[1:])):
+        return None
+    text = ", ".join(whole)
+    quoted = f'{field_name}: "{text}"' if '"' not in text else f'{field_name}: "…"'
+    message = f"the condition ends at its first comma, since it stands unquoted inside {{…}} (got {whole[0]!r})"
+    return Issue(
+        "bad-value", document.where((*location, field_name)), message, f"put the condition in double quotes: {quoted}"
+    )
+
+
+def _rest_of_call(key: str) -> bool:
+    return "=>" in key or not _closed(key)
+
+
+def _closed(text: str) -> bool:
+    """Whether each bracket of a text has its partner."""
+    depth = 0
+    for letter in text:
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _issue(problem: Mapping[str, Any], model: type[BaseModel], document: Document, location: Location) -> Issue:

@@ -21,6 +21,7 @@ from limner_profile.predicates.words import Language
 from limner_profile.workspace import Workspace, bad_name, is_name
 from limner_segments.conditions import parse_condition
 from limner_segments.conditions.base import Vocabulary, user_sets
+from limner_segments.conditions.everyone import Everyone
 from limner_segments.conditions.linking import (
     circle_issues,
     extent_issues,
@@ -31,6 +32,9 @@ from limner_segments.conditions.linking import (
 )
 from limner_segments.expectation import Expectation
 from limner_segments.written import WrittenCondition
+
+# What names all users where no segment is so called.
+EVERYONE = "everyone"
 
 
 class Origin(Definition):
@@ -43,7 +47,7 @@ class Origin(Definition):
 
 
 class Segment(Definition):
-    """The rules of an audience: a condition on tags, and who wants it for what."""
+    """The rules of an audience: a condition on tags and behaviour, and who wants it for what."""
 
     where: WrittenCondition
     """Who belongs to it: a condition on tags and behaviour, as text or as a tree."""
@@ -173,6 +177,7 @@ def resolve(
 ) -> NamedSegment:
     """The segment of a name, or an unnamed one made of `where_text`; raises UserError where it is not one of both.
 
+    The name `everyone` is all users, unless a segment is so called.
     The calls in a condition are checked against the workspace, where it is given.
     """
     if where_text is not None and name_or_text is not None:
@@ -198,8 +203,15 @@ def resolve(
         return NamedSegment("", Segment(where=condition), linked=_linked(condition, conditions))
     if name_or_text is None:
         raise RefusedError(
-            Issue("no-segment", "", "neither a segment nor a condition is given", 'name a segment, or add --where "…"')
+            Issue(
+                "no-segment",
+                "",
+                "neither a segment nor a condition is given",
+                'name a segment, add --where "…", or write everyone for all users',
+            )
         )
+    if name_or_text == EVERYONE and name_or_text not in segments:
+        return NamedSegment(EVERYONE, Segment(where=Everyone()))
     if name_or_text not in segments:
         raise unknown_name("segment", name_or_text, segments)
     return segments[name_or_text]

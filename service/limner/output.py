@@ -127,6 +127,15 @@ def show(value: Any) -> str:
     return str(value)
 
 
+def percent(share: float | None) -> str | None:
+    """A share in per cent, as tables show it; None stays unknown.
+
+    >>> percent(0.0385)
+    '3.9%'
+    """
+    return None if share is None else f"{share:.1%}"
+
+
 def _whole(value: Any) -> Any:
     """The same with whole numbers as such: 169 and not 169.0, which only says how it is stored."""
     if isinstance(value, dict):

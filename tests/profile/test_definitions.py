@@ -170,3 +170,35 @@ def test_where_falls_back_to_the_deepest_known_part(tmp_path: Path) -> None:
     assert document.where(("a", "b", 0, "x")) == "d.yaml:3:7"
     assert document.where(("a", "x", "y")) == "d.yaml:1:1"
     assert document.where() == "d.yaml:1:1"
+
+
+class _Rule(Definition):
+    where: str
+    title: str = ""
+
+
+@pytest.mark.parametrize(
+    ("written", "whole"),
+    [
+        ("in_split('s', 1, of => 3)", "in_split('s', 1, of => 3)"),
+        ("did('a', at_least => 2), title: x", "did('a', at_least => 2)"),
+        ("x in (1, 2) and y in (3, 4)", "x in (1, 2) and y in (3, 4)"),
+    ],
+)
+def test_a_condition_that_a_comma_cuts_is_one_complaint(tmp_path: Path, written: str, whole: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"a1: {{where: {written}}}\n", encoding="utf-8")
+    document = read_document(path)
+    rule, issues = validate(_Rule, document.data["a1"], document, ("a1",))
+    assert rule is None
+    [issue] = issues
+    assert (issue.code, issue.where) == ("bad-value", "a.yaml:1:6")
+    assert issue.hint == f'put the condition in double quotes: where: "{whole}"'
+
+
+def test_other_fields_without_a_value_are_no_part_of_a_condition(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a1: {where: did('a', owner: , title: }\n", encoding="utf-8")
+    document = read_document(path)
+    _, issues = validate(_Rule, document.data["a1"], document, ("a1",))
+    assert "unknown field 'owner'" in [issue.message for issue in issues]

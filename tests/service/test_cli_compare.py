@@ -96,6 +96,11 @@ def test_the_table_says_what_was_compared_and_csv_has_the_rows_of_json(
     assert code == 0
     assert "users, against active_readers: " in out.splitlines()[0]
     assert " in both" in out.splitlines()[0]
+    assert "tgi or difference" in out.splitlines()[1]
+    means = [line for line in out.splitlines() if "  mean  " in line]
+    shares = [line for line in out.splitlines()[2:] if line not in means]
+    assert all(" to " in line for line in means)
+    assert all(line.count("%") >= 2 for line in shares if "–" in line)
     code, out, _ = run_main(
         "segments", "compare", "quiet_payers", "--dir", root, "--format", "csv", "--lang", "zh", "--top", 7
     )

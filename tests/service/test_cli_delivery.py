@@ -321,6 +321,43 @@ def test_sending_without_encryption_is_warned_of(root: Path, run_main: Run) -> N
     assert all(b"hidden" not in path.read_bytes() for path in (root / ".limner" / "exports").iterdir())
 
 
+def test_a_dry_run_below_the_minimum_prints_the_accounting_and_the_reason(root: Path, run_main: Run) -> None:
+    arguments = ("segments", "export", "--where", "acts between 4 and 8", "--dry-run", "--dir", root)
+    code, out, err = run_main(*arguments)
+    assert (code, "[audience-too-small]" in err) == (1, True)
+    assert out.splitlines()[0] == "3 of 5 users would be left, too few for an export; nothing was written"
+    code, out, err = run_main(*arguments, "--format", "json")
+    found = json.loads(out)
+    assert (code, "[audience-too-small]" in err) == (1, True)
+    parts = ("suppressed", "no_consent", "capped", "held_out", "withheld", "unchanged", "recipients")
+    assert found["audience"] == sum(found[part] for part in parts) > found["recipients"]
+    assert found["recipients"] < 5
+
+
+def test_an_export_is_told_in_a_headline_and_a_table(root: Path, run_main: Run) -> None:
+    code, out, err = run_main("segments", "export", "all", "--out", root / "a.csv", "--dir", root)
+    assert code == 0, err
+    assert out.startswith("24 rows in ")
+    lines = [line.split() for line in out.splitlines()]
+    assert ["audience", "30"] in lines
+    assert ["−", "suppressed", "1"] in lines
+    assert ["−", "without", "consent", "5"] in lines
+    assert ["=", "recipients", "24"] in lines
+    assert "held out" not in out
+    assert "definition_hash" not in out
+
+
+def test_the_list_of_exports_is_one_table(root: Path, run_main: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert run_main("segments", "export", "all", "--out", root / "a.csv", "--dir", root)[0] == 0
+    assert run_main("segments", "export", "active", "--to", "drop", "--changes", "--dir", root)[0] == 0
+    code, out, _ = run_main("export", "list", "--dir", root)
+    head, newest, oldest = out.splitlines()
+    assert (code, head.split()) == (0, ["export", "at", "destination", "segment", "kind", "rows", "state"])
+    assert newest.split()[3:6] == ["drop", "active", "csv,"]
+    assert oldest.split()[3:] == ["–", "all", "csv", "24", "done"]
+
+
 def test_the_id_of_an_export_may_stand_in_any_part_of_a_path(root: Path, run_main: Run) -> None:
     config = (root / "limner.yaml").read_text(encoding="utf-8")
     path = "out/{export}/{segment}.csv"

@@ -106,6 +106,38 @@ def test_list_tells_owner_change_and_alerts(asked: Callable[..., Any], run_main:
         assert row["size"] == asked("size", name)["size"]
     code, out, _ = run_main("segments", "list", "--dir", shop, "--lang", "zh")
     assert (code, "常客" in out, "+3 (edited)" in out) == (0, True, True)
+    assert "purpose" not in out.splitlines()[0]
+
+
+def test_a_table_cuts_long_conditions_and_json_does_not(
+    shop: Path, tmp_path: Path, run_main: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = shutil.copytree(shop, tmp_path / "copy")
+    condition = " and ".join(f"visits != {number}" for number in range(100, 120))
+    (root / "segments" / "long.yaml").write_text(f"long: {{purpose: look, where: {condition}}}\n", encoding="utf-8")
+    monkeypatch.setenv("COLUMNS", "160")
+    code, out, _ = run_main("segments", "list", "--dir", root)
+    assert (code, "…" in out, "visits != 119" in out) == (0, True, False)
+    assert any(line.startswith("long") and "[audience-stale]" in line for line in out.splitlines())
+    rows = {row["name"]: row for row in json.loads(run_main("segments", "list", "--dir", root, "--format", "json")[1])}
+    assert (rows["long"]["condition"], rows["long"]["purpose"]) == (condition, "look")
+
+
+def test_everyone_names_all_users_where_no_segment_is_so_called(shop: Path, tmp_path: Path, run_main: Run) -> None:
+    root = shutil.copytree(shop, tmp_path / "copy")
+
+    def size() -> dict[str, Any]:
+        code, out, err = run_main("segments", "size", "everyone", "--dir", root, "--format", "json")
+        assert code == 0, err
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    found = size()
+    assert found["size"] == found["users"] > 0
+    (root / "segments" / "own.yaml").write_text(
+        "everyone: {where: visits is unknown and visits > 0}\n", encoding="utf-8"
+    )
+    assert size()["size"] == 0
 
 
 def test_an_edit_since_the_build_is_counted_and_told(shop: Path, tmp_path: Path, run_main: Run) -> None:

@@ -77,6 +77,7 @@ class Parser:
         self._tokens = tokenize(source)
         self._at = 0
         self._depth = 0
+        self._call_end = 0  # where the last call ended
 
     @property
     def token(self) -> Token:
@@ -191,11 +192,17 @@ class Parser:
             place = self.source.place(name.start)
             raise ConditionError(Issue("unknown-condition", place, f"unknown condition {name.text + '()'!r}", hint))
         self.take()
-        return self.calls.get(name.text.lower()).read_call(self)
+        node = self.calls.get(name.text.lower()).read_call(self)
+        self._call_end = self._at
+        return node
 
     def field_name(self) -> str:
         """The name of a field at the cursor; raises ConditionError for anything else."""
         token = self.token
+        before = self._tokens[self._at - 1] if self._at else token
+        if token.kind == "end" and before.is_word("and", "or", "not"):
+            hint = f"add a condition behind {before.text.lower()!r}, or leave it out"
+            raise self.fail(token, f"expected a {self.thing} name, found the end", hint)
         if token.kind in {"text", "number"} or token.is_word("true", "false"):
             hint = f"the {self.thing} comes first, then the operator and the value"
             raise self.fail(token, f"expected a {self.thing} name, found {self.shown(token)}", hint)
@@ -340,6 +347,11 @@ class Parser:
         hint = "join two conditions with and, or" if "'or'" in wanted else "put commas between the values"
         if token.is_mark(")"):
             hint = "there is no open bracket before it"
+        elif self._at == self._call_end and token.is_mark(*_OPERATORS):
+            limit = "at_most" if token.text in ("<", "<=") else "at_least"
+            hint = f"a call takes its limits inside, as in {limit} => 4"
+        elif token.is_word("and", "or"):
+            hint = f"close the bracket with ')' before {token.text.lower()!r}, or put commas between the values"
         elif token.kind == "name":
             hint = did_you_mean(token.text.lower(), ("and", "or", "include_unknown"), hint)
         return self.fail(token, f"{wanted}, found {self.shown(token)}", hint)

@@ -102,6 +102,7 @@ _INSTEAD = {
     "/": "a field is compared with a value; there is no arithmetic",
     "-": "a minus sign stands directly before a number, as in -5",
     ".": "put a name with a dot in double quotes",
+    ":": "an argument is written name => value, as in at_least => 2",
 }  # fmt: skip
 _ALIASES = {"==": "=", "<>": "!="}
 

@@ -36,5 +36,5 @@ class ActiveDays(Measured):
         """`did login on at least 5 days in the last 7 days`."""
         events, window = self.events_words(language), self.window_words(language)
         if language == "en":
-            return f"did {events} on {self.limit_words(language)} {'day' if self.at_least == self.at_most == 1 else 'days'}{window}"
+            return f"did {events} on {self.limit_words(language)} {self.counted('day', 'days')}{window}"
         return f"{window}做过 {events} 的天数{self.limit_words(language)}"

@@ -68,6 +68,10 @@ class Parameter:
     part: type[Call] | None = None
 
 
+# What people write between an argument and its value instead of =>.
+_OTHER_MARKS = ("=", "<", "<=", ">", ">=")
+
+
 class Call(Predicate, ABC):
     """Something written as a call: `word(positional, …, name => value, …)`."""
 
@@ -109,6 +113,12 @@ class Call(Predicate, ABC):
                 parser.take()
                 parser.take()
                 given[name] = cls._read_value(parser, named[name])
+            elif token.kind == "name" and token.text.lower() in named and parser.following.is_mark(*_OTHER_MARKS):
+                name = parser.take().text.lower()
+                mark = parser.take()
+                value = parser.token.text if parser.token.kind in ("text", "number", "name") else "…"
+                message = f"expected '=>' after {name!r}, found {mark.text!r}"
+                raise parser.fail(mark, message, f"write {name} => {value}")
             elif by_name or at >= len(positional):
                 hint = f"named arguments: {', '.join(f'{name} => …' for name in named)}" if named else ""
                 raise parser.fail(token, f"did not expect {parser.shown(token)} here", hint)

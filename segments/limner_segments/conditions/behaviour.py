@@ -140,6 +140,10 @@ class Measured(Behaviour):
         query = exp.select("user_id").from_("events").where(self.rows(scope)).group_by("user_id")
         return query.having(self.limits(self.measure(scope)))
 
+    def counted(self, one: str, many: str) -> str:
+        """The noun that follows the limits in English: by the last number that they say."""
+        return one if (self.at_least if self.at_most is None else self.at_most) == 1 else many
+
     def limit_words(self, language: Language) -> str:
         """`at least 2`, `2 to 5`, `exactly 2`."""
         low, high = (

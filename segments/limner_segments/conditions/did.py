@@ -64,10 +64,6 @@ class Did(Measured):
         events, window = self.events_words(language), self.window_words(language)
         once = self.at_least == 1 and self.at_most is None
         if language == "en":
-            times = (
-                ""
-                if once
-                else f" {self.limit_words(language)} {'time' if self.at_least == self.at_most == 1 else 'times'}"
-            )
+            times = "" if once else f" {self.limit_words(language)} {self.counted('time', 'times')}"
             return f"did {events}{times}{window}"
         return f"{window}做过 {events}" + ("" if once else f" {self.limit_words(language)} 次")

@@ -40,4 +40,7 @@ class DidNot(Behaviour):
     def to_sentence(self, language: Language, words: Words) -> str:
         """`did not buy in the last 30 days`."""
         events, window = self.events_words(language), self.window_words(language)
+        if not self.events:
+            events = events.removeprefix({"en": "anything", "zh": "任意事件"}[language])
+            return f"did nothing{events}{window}" if language == "en" else f"{window}没有任何事件{events}"
         return f"did not {events}{window}" if language == "en" else f"{window}没有 {events}"

@@ -39,5 +39,5 @@ class Distinct(OfField):
         """`view with at least 2 different product`."""
         events, window = self.events_words(language), self.window_words(language)
         if language == "en":
-            return f"{self.limit_words(language)} different values of {self.field} in {events}{window}"
+            return f"{self.limit_words(language)} different {self.counted('value', 'values')} of {self.field} in {events}{window}"
         return f"{window}{events} 的不同 {self.field} {self.limit_words(language)} 个"

@@ -90,6 +90,14 @@ class Recipients:
         return name
 
 
+class TooFewError(RefusedError):
+    """Fewer are left than may be exported. `recipients` says how the audience came to so few; it has no users."""
+
+    def __init__(self, issue: Issue, recipients: Recipients) -> None:
+        super().__init__(issue)
+        self.recipients = recipients
+
+
 def rules_of(
     settings: ExportSettings,
     destination: Destination | None,
@@ -164,7 +172,8 @@ def draw_recipients(
         warnings = list(unknown)
         if accounting.recipients + accounting.unchanged < rules.min_size:
             if not left:
-                raise _too_small(named, accounting, rules.min_size)
+                refused = Recipients(None, accounting, rules, last.id if last else "", tuple(warnings))
+                raise TooFewError(_too_small(named, accounting, rules.min_size), refused)
             warnings.append(
                 f"the list would have {accounting.recipients + accounting.unchanged} users, fewer than {rules.min_size}: "
                 "nobody joins, and those who left are sent"
@@ -265,7 +274,11 @@ def _unknown_lists(cursor: duckdb.DuckDBPyConnection, suppressed: Mapping[str, f
     ]
 
 
-def _too_small(named: NamedSegment, accounting: Accounting, min_size: int) -> RefusedError:
+def _users(count: int) -> str:
+    return f"{count} {'user' if count == 1 else 'users'}"
+
+
+def _too_small(named: NamedSegment, accounting: Accounting, min_size: int) -> Issue:
     stopped = [
         f"{count} {words}"
         for count, words in (
@@ -277,9 +290,8 @@ def _too_small(named: NamedSegment, accounting: Accounting, min_size: int) -> Re
         if count
     ]
     left = accounting.recipients + accounting.unchanged
-    message = f"the audience has {accounting.audience} users, fewer than {min_size}"
+    message = f"the audience has {_users(accounting.audience)}, fewer than {min_size}"
     if stopped:
-        message = f"{left} of the audience of {accounting.audience} users are left, fewer than {min_size} ({', '.join(stopped)})"
-    return RefusedError(
-        Issue("audience-too-small", named.place, message, "widen the segment, or lower settings.min_export")
-    )
+        verb = "is" if left == 1 else "are"
+        message = f"{left} of the audience of {_users(accounting.audience)} {verb} left, fewer than {min_size} ({', '.join(stopped)})"
+    return Issue("audience-too-small", named.place, message, "widen the segment, or lower settings.min_export")

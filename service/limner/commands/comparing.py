@@ -32,7 +32,7 @@ _COLUMNS = (
     "mean_high",
 )  # fmt: skip
 _TABLE = (
-    "title", "trait", "effect_size", "audience", "base", "tgi", "low", "high", "ceiling", "q_value", "note",
+    "title", "trait", "effect", "audience", "base", "tgi or difference", "ceiling", "q_value", "note",
 )  # fmt: skip
 
 
@@ -45,7 +45,10 @@ def compare(
         typer.Option("--against", help="everyone, complement or a segment.", show_default="everyone"),
     ] = None,
     against_where: Annotated[
-        str | None, typer.Option("--against-where", help="A condition on tags to compare with, instead of --against.")
+        str | None,
+        typer.Option(
+            "--against-where", help="A condition on tags and behaviour to compare with, instead of --against."
+        ),
     ] = None,
     snapshot: SnapshotId = None,
     top: Annotated[int, typer.Option("--top", help="How many differences to show.", min=1)] = 20,
@@ -81,7 +84,10 @@ def compare(
         print_rows(rows, chosen, _COLUMNS)
         return
     title = against or against_where or "everyone"
-    print_rows([_table_row(row) for row in rows], chosen, _TABLE, _heading(found, title))
+    shown = [_table_row(row) for row in rows]
+    # A column that nobody fills takes the room of those that matter.
+    columns = [column for column in _TABLE if column != "note" or any(row["note"] for row in shown)]
+    print_rows(shown, chosen, columns, _heading(found, title))
 
 
 def _base(project: Project, against: str | None, against_where: str | None) -> tuple[NamedSegment | None, Against]:
@@ -115,7 +121,8 @@ def _row(difference: Trait | MeanTrait) -> dict[str, Any]:
 
 
 def _table_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row for people: shares in per cent and TGI as whole numbers, or means and their difference."""
+    """A row for people: shares in per cent and TGI as whole numbers, or means and their difference; each with its interval."""
+    from limner.output import percent
 
     def rounded(key: str, digits: int) -> float | None:
         return None if row[key] is None else round(row[key], digits)
@@ -123,24 +130,26 @@ def _table_row(row: dict[str, Any]) -> dict[str, Any]:
     mean = row["measure"] == "mean"
     notes = {"condition": "own tag", "derived": "derived from own tag", "data": "fixed by the condition"}
     note = "suppressed" if row["suppressed"] else notes.get(row["fixed_by"], "")
-    low, high = ("mean_low", "mean_high") if mean else ("tgi_low", "tgi_high")
+    told = [
+        (_signed(row[key]) if mean else _whole(row[key]))
+        for key in (("mean_difference", "mean_low", "mean_high") if mean else ("tgi", "tgi_low", "tgi_high"))
+    ]
+    interval = None if told[1] is None or told[2] is None else f" ({told[1]}{' to ' if mean else '–'}{told[2]})"
     return {
         "title": row["title"],
         "trait": "mean" if mean else row["trait"],
-        "effect_size": rounded("effect_size", 2),
-        "audience": row["audience_mean"] if mean else _percent(row["audience_share"]),
-        "base": row["base_mean"] if mean else _percent(row["base_share"]),
-        "tgi": _signed(row["mean_difference"]) if mean else rounded("tgi", 0),
-        "low": _signed(row[low]) if mean else rounded(low, 0),
-        "high": _signed(row[high]) if mean else rounded(high, 0),
+        "effect": rounded("effect_size", 2),
+        "audience": row["audience_mean"] if mean else percent(row["audience_share"]),
+        "base": row["base_mean"] if mean else percent(row["base_share"]),
+        "tgi or difference": None if told[0] is None else f"{told[0]}{interval or ''}",
         "ceiling": rounded("ceiling", 0),
-        "q_value": row["q_value"],
+        "q_value": None if row["q_value"] is None else f"{row['q_value']:.2g}",
         "note": note,
     }
 
 
-def _percent(share: float | None) -> str | None:
-    return None if share is None else f"{share:.1%}"
+def _whole(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.0f}"
 
 
 def _signed(value: float | None) -> str | None:

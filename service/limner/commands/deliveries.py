@@ -12,6 +12,7 @@ from limner.commands.options import Dir, Style, opened, style_of
 
 if TYPE_CHECKING:
     from limner.delivering import Asked
+    from limner.output import Format
     from limner.project import Project
     from limner_profile.snapshots import Snapshot
     from limner_segments.segment import NamedSegment
@@ -34,6 +35,8 @@ Salt = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print who would be exported, and write nothing.")]
 
+_LISTED = ("export", "at", "destination", "segment", "kind", "rows", "state")
+
 
 def destined(
     project: Project, asked: Asked, kind: str | None, columns: list[str], out: Path | None
@@ -53,20 +56,33 @@ def destined(
     return destination.as_, columns or list(destination.columns)
 
 
-def reckoned(project: Project, snapshot: Snapshot, named: NamedSegment, asked: Asked) -> dict[str, Any]:
-    """Who would be exported, as counts that add up."""
+def print_reckoned(project: Project, snapshot: Snapshot, named: NamedSegment, asked: Asked, style: Format) -> None:
+    """Print who would be exported, as counts that add up; raises TooFewError behind them where that is refused."""
+    from limner.commands.export_report import print_dry_run
     from limner.delivering import reckon
+    from limner.output import Format, print_object
     from limner.progress import TerminalProgress
+    from limner_segments.exports.recipients import TooFewError
 
-    found = reckon(project, snapshot, named, asked, datetime.now(UTC))
+    refused = None
+    try:
+        found = reckon(project, snapshot, named, asked, datetime.now(UTC))
+    except TooFewError as error:
+        found, refused = error.recipients, error
     for warning in found.warnings:
         TerminalProgress().warn(warning)
     holdout = found.rules.holdout
-    return {
+    content = {
         "destination": asked.to, "segment": named.name or None, "mode": "changes" if found.rules.changes else "full",
         "since": found.since or None, **found.accounting.as_dict(), "holdout_share": holdout.share if holdout else 0.0,
         "holdout_salt": holdout.salt if holdout else None, "snapshot": snapshot.id, "as_of": snapshot.as_of_text,
     }  # fmt: skip
+    if style is Format.table:
+        print_dry_run(content, refused is not None)
+    else:
+        print_object(content, style)
+    if refused is not None:
+        raise refused
 
 
 def sent(project: Project, named: NamedSegment, asked: Asked, columns: list[str]) -> dict[str, Any]:
@@ -94,24 +110,24 @@ def list_exports(
 
     chosen = style_of(style)
     rows = [row for row in listed(opened(directory)) if to in (None, row["destination"])]
+    rows = rows[: limit or None]
+    if chosen.value == "table":
+        print_rows([_listed(row) for row in rows], chosen, _LISTED)
+        return
     names = [
-        "export",
-        "at",
-        "destination",
-        "segment",
-        "mode",
-        "recipients",
-        "left",
-        "held_out",
-        "state",
-        "target",
-        "who",
-    ]
-    if chosen.value != "table":
-        names += [
-            "format", "snapshot", "as_of", "definition_hash", "since", "holdout_share", "holdout_salt", "sha256", "accounting",
-        ]  # fmt: skip
-    print_rows(rows[: limit or None], chosen, names)
+        "export", "at", "destination", "segment", "mode", "recipients", "left", "held_out", "state", "target", "who", "format",
+        "snapshot", "as_of", "definition_hash", "since", "holdout_share", "holdout_salt", "sha256", "accounting",
+    ]  # fmt: skip
+    print_rows(rows, chosen, names)
+
+
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    """An export on one line: the time to the minute (UTC), and what is sent as rows."""
+    return {
+        "export": row["export"], "at": row["at"][:16].replace("T", " "), "destination": row["destination"] or None,
+        "segment": row["segment"] or None, "kind": row["format"] if row["mode"] == "full" else f"{row['format']}, {row['mode']}",
+        "rows": row["recipients"] + row["left"], "state": row["state"],
+    }  # fmt: skip
 
 
 def abandon_run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ from limner.commands.deliveries import (
     abandon_run,
     destined,
     list_exports,
-    reckoned,
+    print_reckoned,
     sent,
 )
 from limner.commands.options import Dir, SegmentName, Style, WhereText, note_stale, opened, segment_of, style_of
@@ -63,9 +63,10 @@ def export(
     style: Style = "table",
 ) -> None:
     """Deliver an audience to a file or a destination, by the rules of limner.yaml, with a manifest and a record in the ledger."""
+    from limner.commands.export_report import print_export, print_sent
     from limner.delivering import Asked, consents
     from limner.exporting import export_segment
-    from limner.output import print_object
+    from limner.output import Format, print_object
     from limner.progress import TerminalProgress
     from limner_segments.exports.fields import read_map
 
@@ -77,11 +78,12 @@ def export(
     with project.store.open() as current:
         note_stale(project, current, named, consents(project, asked))
         if dry_run:
-            print_object(reckoned(project, current, named, asked), chosen)
+            print_reckoned(project, current, named, asked, chosen)
             return
     kind, tags = destined(project, asked, kind, tags, out)
     if kind == "webhook":
-        print_object(sent(project, named, asked, tags), chosen)
+        told = sent(project, named, asked, tags)
+        print_sent(told) if chosen is Format.table else print_object(told, chosen)
         return
     delivered, recipients = export_segment(
         project,
@@ -98,9 +100,10 @@ def export(
     )
     for warning in recipients.warnings:
         TerminalProgress().warn(warning)
-    content = {"path": str(delivered.path), **({"left": str(delivered.left)} if delivered.left else {})}
+    content: dict[str, Any] = {"path": str(delivered.path), **({"left": str(delivered.left)} if delivered.left else {})}
     record = {"export": delivered.record.id, "accounting": delivered.record.accounting}
-    print_object({**content, **delivered.manifest.model_dump(), **record}, chosen)
+    content = {**content, **delivered.manifest.model_dump(), **record}
+    print_export(content) if chosen is Format.table else print_object(content, chosen)
 
 
 @app.command("verify")

@@ -18,8 +18,13 @@ Dir = Annotated[
 ]
 Style = Annotated[str, typer.Option("--format", help="table, json or csv.")]
 SnapshotId = Annotated[str | None, typer.Option("--snapshot", help="A snapshot id; the current one by default.")]
-WhereText = Annotated[str | None, typer.Option("--where", help="A condition on tags instead of a segment's name.")]
-SegmentName = Annotated[str | None, typer.Argument(help="The name of a segment; or give --where.", show_default=False)]
+WhereText = Annotated[
+    str | None, typer.Option("--where", help="A condition on tags and behaviour instead of a segment's name.")
+]
+SegmentName = Annotated[
+    str | None,
+    typer.Argument(help="The name of a segment, or everyone for all users; or give --where.", show_default=False),
+]
 Language = Annotated[str | None, typer.Option("--lang", help="en or zh; the workspace's language by default.")]
 
 

@@ -6,10 +6,15 @@ from pathlib import Path
 
 from limner.commands.options import Dir, Language, Style, language_of, note_stale, opened, style_of
 
+# A table shows so much of a condition, and less where it is narrower than _WIDE.
+_LONGEST, _SHORTER, _WIDE = 60, 40, 140
+
 
 def list_segments(directory: Dir = Path("."), language: Language = None, style: Style = "table") -> None:
     """List the segments: owner, purpose, size in the current snapshot, change since the one before, and alerts."""
-    from limner.output import Format, print_rows
+    from rich.text import Text
+
+    from limner.output import Format, console, percent, print_rows
     from limner.project import stale_tags
     from limner_segments.listing import list_sizes
 
@@ -28,6 +33,8 @@ def list_segments(directory: Dir = Path("."), language: Language = None, style: 
         for one in listed:
             note_stale(project, snapshot, one.named)
     table = chosen is Format.table
+    longest = _LONGEST if console().width >= _WIDE else _SHORTER
+    told: dict[str, list[str]] = {}
     rows = []
     for one in listed:
         segment = one.named.segment
@@ -37,6 +44,14 @@ def list_segments(directory: Dir = Path("."), language: Language = None, style: 
             "size": one.size, "share": None if one.share is None else round(one.share, 4), "change": one.change,
             "redefined": one.redefined, "alert": alerts or None, "condition": segment.where.to_text(), "where": one.named.place,
         }  # fmt: skip
+        for alert in one.alerts:
+            told.setdefault(f"{alert.words} [{alert.code}]", []).append(one.named.name)
+        if table:
+            row["share"] = percent(one.share)
+            row["condition"] = _cut(str(row["condition"]), longest)
+            row["alert"] = (
+                ", ".join(dict.fromkeys(alert.code.removeprefix("audience-") for alert in one.alerts)) or None
+            )
         if table and one.change is not None:
             row["change"] = f"{one.change:+,}{' (edited)' if one.redefined else ''}"
         rows.append(row)
@@ -55,6 +70,15 @@ def list_segments(directory: Dir = Path("."), language: Language = None, style: 
     ]
     if table:
         # A column that nobody has filled takes the room of those that matter.
-        spare = [key for key in ("owner", "purpose", "change", "alert") if not any(row[key] for row in rows)]
-        columns = [key for key in columns if key not in (*spare, "redefined", "where")]
+        spare = [key for key in ("owner", "change", "alert") if not any(row[key] for row in rows)]
+        columns = [key for key in columns if key not in (*spare, "purpose", "redefined", "where")]
     print_rows(rows, chosen, columns)
+    if table and told:
+        console().print()
+        for words, names in told.items():
+            console().print(Text(f"{', '.join(names)}: {words}"))
+
+
+def _cut(text: str, longest: int) -> str:
+    """A text of at most so many characters, with an ellipsis where some are missing."""
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"

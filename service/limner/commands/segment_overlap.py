@@ -12,6 +12,7 @@ from limner.commands.options import Dir, SnapshotId, Style, note_stale, opened, 
 if TYPE_CHECKING:
     from limner_segments.segment import NamedSegment
 
+_SHARES = ("jaccard", "share_of_first", "share_of_second")
 _MATRIX = 8  # of so many segments each has a column of its own
 
 
@@ -29,7 +30,7 @@ def overlap(
     style: Style = "table",
 ) -> None:
     """Count the overlap of segments: Jaccard and containment both ways of each pair, and who is in exactly which of them."""
-    from limner.output import Format, console, print_object, print_rows
+    from limner.output import Format, console, percent, print_object, print_rows
     from limner.progress import TerminalProgress
     from limner_profile.errors import Issue, RefusedError, UserError
     from limner_segments.bitmaps import read_bitmaps
@@ -94,21 +95,24 @@ def overlap(
     if chosen is Format.csv:
         print_rows(rows, chosen)
         return
-    print_rows(sizes, chosen, title=f"segments as of {content['as_of']}, {users:,} users")
+    shares: list[dict[str, Any]] = [
+        {**row, "share": percent(len(bitmaps[str(row["name"])]) / users if users else 0.0)} for row in sizes
+    ]
+    print_rows(shares, chosen, title=f"segments as of {content['as_of']}, {users:,} users")
     console().print()
     most = sorted(rows, key=lambda row: -(row["jaccard"] or 0.0))[:top]
     left = f", the {len(most)} closest of {len(rows)}" if len(most) < len(rows) else ""
-    print_rows([{key: _short(value) for key, value in row.items()} for row in most], chosen, title=f"pairs{left}")
+    print_rows(
+        [{key: percent(value) if key in _SHARES else value for key, value in row.items()} for row in most],
+        chosen,
+        title=f"pairs{left}",
+    )
     console().print()
     shown = []
     for one in found.shown:
         marks = {name: "●" if name in one.segments else "·" for name in bitmaps}
         place = marks if len(bitmaps) <= _MATRIX else {"in exactly": ", ".join(one.segments)}
-        shown.append({**place, "users": one.count, "share": round(one.share, 4)})
+        shown.append({**place, "users": one.count, "share": percent(one.share)})
     print_rows(shown, chosen, title=f"in exactly these, of {found.union:,} users in any")
     if found.rest:
         console().print(f"{found.rest:,} more are in other combinations (--top)")
-
-
-def _short(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value

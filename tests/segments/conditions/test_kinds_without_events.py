@@ -210,6 +210,13 @@ REFUSED = [
     ("in_split('x', 1, shares => '80/0')", 1, "shares are numbers above 0 with strokes between", ""),
     ("in_split('', 1, of => 2)", 1, "the salt is empty", ""),
     ("in_sample('x', 1.5)", 1, "a share lies above 0 and below 1, not 1.5", "write 0.1 for 10 %"),
+    ("in_split('x', 1, of = 3)", 21, "expected '=>' after 'of', found '='", "write of => 3"),
+    ("did('order', at_least=2)", 22, "expected '=>' after 'at_least', found '='", "write at_least => 2"),
+    ("did('visit', at_least >= 2)", 23, "expected '=>' after 'at_least', found '>='", "write at_least => 2"),
+    ("did('visit') > 3", 14, "found '>'", "a call takes its limits inside, as in at_least => 4"),
+    ("n = 1 or (did('visit') < 3)", 24, "found '<'", "a call takes its limits inside, as in at_most => 4"),
+    ("did('visit', at_least => 2 and", 28, "found 'and'", "close the bracket with ')' before 'and'"),
+    ("did('visit', at_least => 2) and", 32, "found the end", "add a condition behind 'and'"),
     ("in_sample('x' 0.1)", 15, "expected ',' or ')', found '0.1'", ""),
     ("n = 1 and in_top(spnd, 5)", 18, "unknown tag 'spnd'", "did you mean 'spend'?"),
 ]
