@@ -27,7 +27,7 @@ from limner_profile.quality import Breach, Quality, Staleness, find_breaches
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sources import FieldType
-from limner_profile.sql_text import quoted
+from limner_profile.sql_text import quoted, text_of
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
 from limner_profile.tags.expressions import instant
@@ -166,8 +166,8 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
     connection.execute("COMMENT ON TABLE profiles IS 'A row for each user known at as_of, a column for each tag.'")
     connection.execute("COMMENT ON COLUMN profiles.user_id IS 'The user'")
     for name, tag in catalog.tags.items():
-        comment = f"{tag.title.en}{f' ({tag.unit.en})' if tag.unit and tag.unit.en else ''}".replace("'", "''")
-        connection.execute(f"COMMENT ON COLUMN profiles.\"{name}\" IS '{comment}'")
+        comment = f"{tag.title.en}{f' ({tag.unit.en})' if tag.unit and tag.unit.en else ''}"
+        connection.execute(f"COMMENT ON COLUMN profiles.{quoted(name)} IS {text_of(comment)}")
     _write_tags(connection, catalog)
     _write_rejects(connection, workspace)
     create_identities(connection)

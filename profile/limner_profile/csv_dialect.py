@@ -14,6 +14,8 @@ from typing import BinaryIO, cast
 
 import duckdb
 
+from limner_profile.sql_text import quoted, text_of
+
 SAMPLE_ROWS = 20_480
 
 
@@ -65,10 +67,10 @@ def csv_reader(file: Path, *, strict: bool = True, keep_broken: bool = True) -> 
     Broken rows are kept in `reject_errors`; without `keep_broken` the first one is an error. `strict=False` reads what
     the strict parser gives up on: lines that end in different ways.
     """
-    columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in csv_names(file))
+    columns = ", ".join(f"{text_of(name)}: 'VARCHAR'" for name in csv_names(file))
     rejects = "store_rejects=true, rejects_limit=0, " if keep_broken else ""
     return (
-        f"read_csv(?, auto_detect=false, header=true, delim={_text(csv_delimiter(file))}, quote='\"', escape='\"', "
+        f"read_csv(?, auto_detect=false, header=true, delim={text_of(csv_delimiter(file))}, quote='\"', escape='\"', "
         f"strict_mode={str(strict).lower()}, {rejects}columns={{{columns}}})"
     )
 
@@ -84,13 +86,13 @@ def csv_types(connection: duckdb.DuckDBPyConnection, file: Path) -> dict[str, st
     Raises duckdb.Error where the file cannot be read at all.
     """
     names = csv_names(file)
-    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    columns = [quoted(name) for name in names]
     checks = ", ".join(
         f"count({name}), count(TRY_CAST({name} AS DOUBLE)), "
         f"count(*) FILTER (WHERE lower({name}) IN ('true', 'false')), "
         f"count(*) FILTER (WHERE TRY_CAST({name} AS DATE) IS NOT NULL AND length({name}) <= 10), "
         f"count(TRY_CAST({name} AS TIMESTAMP))"
-        for name in quoted
+        for name in columns
     )
     try:
         query = f"SELECT {checks} FROM (SELECT * FROM {csv_reader(file)} LIMIT {SAMPLE_ROWS})"
@@ -106,7 +108,3 @@ def csv_types(connection: duckdb.DuckDBPyConnection, file: Path) -> dict[str, st
         fits = ((numbers, "DOUBLE"), (flags, "BOOLEAN"), (days, "DATE"), (times, "TIMESTAMP"))
         types[name] = next((kind for count, kind in fits if known and count == known), "VARCHAR")
     return types
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

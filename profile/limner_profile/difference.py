@@ -16,7 +16,7 @@ import duckdb
 from limner_profile.drift import measure_drift
 from limner_profile.snapshots import Snapshot
 from limner_profile.sources import FieldType
-from limner_profile.sql_text import quoted
+from limner_profile.sql_text import quoted, text_of
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ def both_attached(before: Snapshot, after: Snapshot) -> Iterator[duckdb.DuckDBPy
     """A connection that sees two snapshots as the databases `before` and `after`, read-only."""
     with duckdb.connect(config={"threads": 2, "memory_limit": "2GB"}) as connection:
         for alias, snapshot in (("before", before), ("after", after)):
-            path = str(snapshot.path).replace("'", "''")
-            connection.execute(f"ATTACH '{path}' AS {alias} (READ_ONLY)")
+            connection.execute(f"ATTACH {text_of(str(snapshot.path))} AS {alias} (READ_ONLY)")
         connection.execute("SET enable_external_access = false")
         yield connection
 

@@ -1,4 +1,7 @@
-"""A disk that is full, or a folder that may not be written to, as a complaint with a remedy. Imports errors only."""
+"""The disk: a file gets its name once it is whole and written; a disk that is full, or a folder that may not be written to, is a complaint.
+
+Imports errors only.
+"""
 
 from __future__ import annotations
 
@@ -43,3 +46,19 @@ def _issue(number: int, folder: Path) -> Issue | None:
         hint = "check who owns the folder, and that the disk is not read-only"
         return Issue("cannot-write", str(folder), f"nothing can be written here: {os.strerror(number)}", hint)
     return None
+
+
+def put(temporary: Path, path: Path) -> None:
+    """Give a file that is complete its name, and wait until the disk has both."""
+    fsync(temporary)
+    os.replace(temporary, path)
+    fsync(path.parent)
+
+
+def fsync(path: Path) -> None:
+    """Wait until the disk has a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import duckdb
 
-from limner_profile.disk import writing
+from limner_profile.disk import fsync, put, writing
 from limner_profile.erasure_list import read_erasures, write_erasures
-from limner_profile.erasure_rewrite import fsync, put, rewrite_parquet, rewrite_snapshot
+from limner_profile.erasure_rewrite import rewrite_parquet, rewrite_snapshot
 from limner_profile.erasure_scan import Trace, Wanted, files_of, opened, scan, trace_file, wanted_ids
 from limner_profile.errors import Issue, RefusedError, UnknownNameError, did_you_mean
 from limner_profile.identity_exceptions import read_exceptions, write_exceptions

@@ -7,7 +7,6 @@ from there by a process that has seen no other row. Imports erasure_scan, erasur
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 
+from limner_profile.disk import put
 from limner_profile.erasure_scan import Relation, Trace, Wanted, as_text, opened
 from limner_profile.erasure_texts import ERASED
 from limner_profile.errors import InternalError
@@ -171,19 +171,3 @@ def _schema(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str]
     indexes = "SELECT sql FROM duckdb_indexes() WHERE database_name = 'scanned' AND sql IS NOT NULL"
     after += [str(row[0]) for row in connection.execute(indexes).fetchall()]
     return before, after, list(views.values())
-
-
-def put(temporary: Path, path: Path) -> None:
-    """Give a file that is complete its name, and wait until the disk has both."""
-    fsync(temporary)
-    os.replace(temporary, path)
-    fsync(path.parent)
-
-
-def fsync(path: Path) -> None:
-    """Wait until the disk has a file or a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 from filelock import FileLock, Timeout
 
-from limner_profile.disk import writing
+from limner_profile.disk import fsync, writing
 from limner_profile.errors import BusyError, InternalError, Issue, RefusedError, UnknownNameError, unknown_name
 from limner_profile.readers import connect_reader
 from limner_profile.schema import table
@@ -285,7 +285,7 @@ class SnapshotStore:
     def _publish(self, temporary: Path, path: Path) -> None:
         if temporary.with_name(temporary.name + ".wal").exists():
             raise InternalError(f"{temporary.name} was closed with a write-ahead log")
-        _fsync(temporary)
+        fsync(temporary)
         with duckdb.connect(str(temporary), read_only=True) as check:
             check.execute("SELECT id, as_of FROM snapshot").fetchall()
         os.replace(temporary, path)
@@ -295,9 +295,9 @@ class SnapshotStore:
         """Let CURRENT name another snapshot: a reader sees the old name or the new one, never half of one."""
         pointer = self.folder / "CURRENT.tmp"
         pointer.write_text(snapshot_id + "\n", encoding="utf-8")
-        _fsync(pointer)
+        fsync(pointer)
         os.replace(pointer, self.folder / "CURRENT")
-        _fsync(self.folder)
+        fsync(self.folder)
 
     def _record(self, action: str, before: str | None, after: str) -> Move:
         move = Move(datetime.now(UTC).isoformat(timespec="seconds"), action, before, after)
@@ -372,11 +372,3 @@ class SnapshotStore:
 
 
 _LOCKS: dict[Path, FileLock] = {}
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,7 @@ from limner_profile.drift import compare_bins
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot
 from limner_profile.sources import FieldType
+from limner_profile.sql_text import text_of
 
 TOP_VALUES = 10
 STATISTICS_TABLE = table(
@@ -204,8 +205,7 @@ def _earlier_bins(
     connection: duckdb.DuckDBPyConnection, current: Mapping[str, tuple[str, str]], previous: Path
 ) -> dict[str, Bins]:
     """The bins of the tags that the snapshot before holds by the same definition: as it kept them, else counted now."""
-    escaped = str(previous).replace("'", "''")
-    connection.execute(f"ATTACH '{escaped}' AS earlier (READ_ONLY)")
+    connection.execute(f"ATTACH {text_of(str(previous))} AS earlier (READ_ONLY)")
     try:
         columns = set(
             connection.execute(

@@ -16,13 +16,11 @@ from sqlglot import exp
 from limner_profile.predicates.base import Predicate
 from limner_profile.schema import table
 from limner_profile.snapshots import Snapshot
+from limner_segments.conditions.base import user_sets
 from limner_segments.conditions.linking import full_text
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
-
-# Conditions that depend on files that are no part of the snapshot.
-_OUTSIDE = frozenset({"in_list", "like_segment"})
 
 BITMAPS_TABLE = table(
     "bitmaps",
@@ -127,7 +125,7 @@ def make_bitmap(snapshot: Snapshot, condition: Predicate) -> BitMap:
 
 
 def _reads_files(condition: Predicate) -> bool:
-    return any(node.kind in _OUTSIDE for node in condition.walk())
+    return any(call.READS_FILES for call in user_sets(condition))
 
 
 def _bitmap(positions: object) -> BitMap:

@@ -14,7 +14,7 @@ import duckdb
 from sqlglot import exp
 
 from limner_profile.predicates.base import Predicate
-from limner_segments.audience import AudienceSize, condition_sql, prepare
+from limner_segments.audience import AudienceSize, condition_sql, prepare, unknown_sql
 
 # Conditions in one pass: the more, the fewer passes, and the more columns of the pass stand in memory.
 AT_ONCE = 25
@@ -47,11 +47,7 @@ def find_members(connection: duckdb.DuckDBPyConnection, conditions: Sequence[Pre
     columns: list[exp.Expr] = [exp.column("user_id")]
     for number, condition in enumerate(conditions):
         test = exp.Coalesce(this=exp.Paren(this=condition_sql(condition, scope)), expressions=[exp.Boolean(this=False)])
-        unknown = exp.or_(
-            exp.Boolean(this=False),
-            *(exp.Is(this=exp.column(name, quoted=True), expression=exp.Null()) for name in sorted(condition.fields())),
-        )
-        columns += [exp.alias_(test, f"m{number}"), exp.alias_(exp.Paren(this=unknown), f"u{number}")]
+        columns += [exp.alias_(test, f"m{number}"), exp.alias_(exp.Paren(this=unknown_sql(condition)), f"u{number}")]
     query = exp.select(*columns).from_("profiles").order_by("user_id")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TABLE} AS {query.sql(dialect='duckdb')}")
     try:

@@ -183,6 +183,8 @@ class UserSet(Call):
     """A condition about a user as a whole: the user belongs to a set or does not, so it is never unknown."""
 
     SET_EXAMPLES: ClassVar[tuple[SetExample, ...]] = ()
+    # Whether who matches depends on files that are no part of the snapshot.
+    READS_FILES: ClassVar[bool] = False
 
     def to_sql(self, column: Column) -> exp.Expression:
         """A boolean SQL tree over a row of `profiles`; `column` must be a Scope."""

@@ -27,6 +27,7 @@ class InList(UserSet):
     """
 
     kind: Literal["in_list"] = "in_list"
+    READS_FILES: ClassVar[bool] = True
     name: str
 
     PARAMETERS: ClassVar[tuple[Parameter, ...]] = (

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from limner_profile.catalog import Catalog
+from limner_profile.disk import fsync
 from limner_profile.errors import Issue, RefusedError, unknown_name
 from limner_profile.snapshots import Snapshot
 from limner_profile.sql_text import quoted
@@ -102,7 +103,7 @@ def write_rows(
             message = f"only {rows} of {size} users can be matched by what is mapped, fewer than {min_size}"
             raise _too_small(named, message, f"see what was rejected ({_words(prepared)}), map other tags")
         chosen.write(bench, prepared, temporary)
-        _fsync(temporary)
+        fsync(temporary)
         manifest = Manifest(
             file=target.name,
             sha256=digest_of(temporary),
@@ -230,21 +231,13 @@ def _publish(temporary: Path, target: Path, manifest: Manifest) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         draft.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        _fsync(draft)
+        fsync(draft)
         os.replace(draft, path)
         os.replace(temporary, target)
-        _fsync(target.parent)
+        fsync(target.parent)
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _too_small(named: NamedSegment, message: str, hint: str) -> RefusedError:

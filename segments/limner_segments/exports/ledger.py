@@ -24,7 +24,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from limner_profile.definitions import Definition
-from limner_profile.disk import writing
+from limner_profile.disk import fsync, put, writing
 from limner_profile.errors import BusyError, Issue, RefusedError, UnknownNameError, did_you_mean
 from limner_profile.sql_text import text_of
 from limner_segments.exports.manifest import Manifest, left_path, manifest_path
@@ -189,7 +189,7 @@ class Ledger:
             with writing(self.state):
                 _write_text(self._path(id_, _BEGUN), record.model_dump_json(indent=1))
         os.replace(self._path(id_, _BEGUN), self._path(id_))
-        _fsync(self.folder)
+        fsync(self.folder)
         self._clear(id_)
         return record
 
@@ -368,27 +368,13 @@ def _write_table(path: Path, table: Any) -> None:
     with duckdb.connect() as connection:
         connection.register("given", table)
         connection.execute(f"COPY (SELECT * FROM given ORDER BY user_id) TO {text_of(str(temporary))} ({_OPTIONS})")
-    _put(temporary, path)
+    put(temporary, path)
 
 
 def _write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(text + "\n", encoding="utf-8")
-    _put(temporary, path)
-
-
-def _put(temporary: Path, path: Path) -> None:
-    _fsync(temporary)
-    os.replace(temporary, path)
-    _fsync(path.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    put(temporary, path)
 
 
 def _digest(path: Path) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -20,7 +20,6 @@ from limner_profile.workspace import Workspace
 from limner_segments.exports.fields import GoogleFields, MetaFields, field_issues
 
 DestinationKind = Literal["csv", "jsonl", "parquet", "google", "meta", "webhook"]
-FILE_KINDS: tuple[str, ...] = tuple(kind for kind in get_args(DestinationKind) if kind != "webhook")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # Where a field belongs to one family of destinations only.
 _OF_FILES = ("path",)

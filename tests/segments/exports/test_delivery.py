@@ -89,7 +89,7 @@ def test_an_export_that_is_stopped_is_there_and_counted_or_neither(
         raise KeyboardInterrupt
 
     if moment == "writing":
-        monkeypatch.setattr(files, "_fsync", stopped)
+        monkeypatch.setattr(files, "fsync", stopped)
     else:
         monkeypatch.setattr(files, "_publish", stopped)
     with pytest.raises(KeyboardInterrupt):

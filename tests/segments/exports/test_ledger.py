@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-import limner_segments.exports.ledger as ledger_module
+from limner_profile import disk
 from limner_profile.errors import BusyError, RefusedError, UnknownNameError
 from limner_segments.exports.ledger import ExportRecord, Ledger
 
@@ -103,11 +103,11 @@ def test_wherever_writing_stops_nothing_counts(tmp_path: Path, monkeypatch: pyte
         steps += 1
         original(*arguments)
 
-    original = ledger_module._fsync
-    monkeypatch.setattr(ledger_module, "_fsync", stopping)
+    original = disk.fsync
+    monkeypatch.setattr(disk, "fsync", stopping)
     with pytest.raises(KeyboardInterrupt):
         ledger.begin(make("20250302-0001"), table({"u1": "sent"}))
-    monkeypatch.setattr(ledger_module, "_fsync", original)
+    monkeypatch.setattr(disk, "fsync", original)
     assert ledger.exports() == []
     assert ledger.contacts(NOW).num_rows == 0
     ledger.settle()
