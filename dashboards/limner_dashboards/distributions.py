@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from sqlglot import exp
+
 from limner_dashboards.charts.evaluation import STEP, ScoreBin
 from limner_dashboards.charts.shares import Bar
 from limner_dashboards.formatting import plain
 from limner_dashboards.words import say
 from limner_profile.catalog import Catalog, CatalogTag
 from limner_profile.snapshots import Snapshot
+from limner_profile.tags.expressions import local_day
+from limner_segments.conditions.scope import scope_of
 
 LEVELS = 5
 
@@ -29,7 +33,11 @@ def read_distribution(snapshot: Snapshot, entry: CatalogTag, language: str, min_
     if entry.type == "number":
         found = _bands(snapshot, entry.name, min_group)
     elif entry.type in ("date", "time"):
-        found = _groups(snapshot, f'CAST(year("{entry.name}") AS VARCHAR)')
+        day: exp.Expr = exp.column(entry.name, quoted=True)
+        if entry.type == "time":
+            scope = scope_of(snapshot.connection)
+            day = local_day(day, scope.as_of, scope.timezone)
+        found = _groups(snapshot, f"CAST(year({day.sql(dialect='duckdb')}) AS VARCHAR)")
     else:
         found = _groups(snapshot, f'CAST("{entry.name}" AS VARCHAR)')
     return _bars(found, users, entry, language, min_group)

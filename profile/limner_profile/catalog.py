@@ -139,7 +139,7 @@ class Catalog:
         if language == "en" and unit and unit.casefold() in tag.title.en.casefold():
             unit = ""  # "days since the last login is at least 18", without the days twice
         values = {value: title.of(language) for value, title in tag.values.items()}
-        return FieldWords(title=tag.title.of(language), unit=unit, value_titles=values, type=tag.type)
+        return FieldWords(title=tag.title.of(language), unit=unit, value_titles=values)
 
 
 def load_catalog(workspace: Workspace) -> Catalog:

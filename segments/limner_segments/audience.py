@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import duckdb
 from sqlglot import exp
 
 from limner_profile.errors import Issue, RefusedError
-from limner_profile.predicates.base import Predicate
+from limner_profile.predicates.base import Column, OnField, Predicate
 from limner_profile.snapshots import Snapshot
-from limner_segments.conditions.base import user_sets
-from limner_segments.conditions.scope import Scope, scope_of
+from limner_segments.conditions.base import UserSet, user_sets
+from limner_segments.conditions.scope import Scope, scope_of, tag_column
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class AudienceSize:
         return self.unknown / self.users if self.users else 0.0
 
 
-def condition_sql(condition: Predicate, scope: Scope | None = None) -> exp.Expr:
-    """The condition over the columns of `profiles`; one with calls (`user_sets`) takes the scope of the snapshot."""
-    return condition.to_sql(scope or (lambda name: exp.column(name, quoted=True)))
+def condition_sql(condition: Predicate, scope: Column | None = None) -> exp.Expr:
+    """The condition over the columns of `profiles`, in the scope that `prepare` gave for it."""
+    return condition.to_sql(scope or tag_column)
 
 
 def unknown_sql(condition: Predicate) -> exp.Expr:
@@ -60,13 +61,22 @@ def prepare(connection: duckdb.DuckDBPyConnection, *conditions: Predicate) -> Sc
 
     Raises RefusedError `events-gone` where behaviour is asked for and files that the snapshot read are no longer there.
     """
-    calls = [call for condition in conditions for call in user_sets(condition)]
-    if not calls:
+    if not any(needs_scope(condition) for condition in conditions):
         return None
     scope = scope_of(connection)
-    for call in calls:
-        call.prepare(scope, connection)
+    for condition in conditions:
+        for call in user_sets(condition):
+            call.prepare(scope, connection)
     return scope
+
+
+def needs_scope(condition: Predicate) -> bool:
+    """Whether its SQL depends on the snapshot: it has calls, or dates, whose beginning depends on the zone beside a time."""
+    return any(
+        isinstance(node, UserSet)
+        or (isinstance(node, OnField) and any(isinstance(value, date) for value in node.literals))
+        for node in condition.walk()
+    )
 
 
 def measure_audience(snapshot: Snapshot, condition: Predicate) -> AudienceSize:

@@ -22,6 +22,7 @@ from limner_segments.comparison_columns import count_tags
 from limner_segments.comparison_counts import Count, read_membership
 from limner_segments.comparison_looks import Looks
 from limner_segments.comparison_privacy import Protection
+from limner_segments.conditions.scope import scope_of
 
 Against = Literal["everyone", "complement"] | Predicate
 """What an audience is compared with: all users, those who are not in it, or the audience of another condition."""
@@ -139,7 +140,7 @@ def compare_audience(
         found = Comparison(only_a + both, both + only_b, both, users)
         if not found.size or not found.base_size or not chosen:
             return found
-        counted = count_tags(cursor, membership, chosen)
+        counted = count_tags(cursor, membership, chosen, (scope or scope_of(snapshot.connection)).timezone)
     sides = "a" if other is None else "ab"
     protection = Protection(size, users, min_group, sides)
     looks = Looks(counted, size, whole_base=against == "everyone")

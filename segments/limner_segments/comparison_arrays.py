@@ -7,13 +7,15 @@ end. Imports floor 1, the bands and the counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from limner_profile.predicates.columns import day_start
 from limner_profile.predicates.compare import Compare
 from limner_profile.predicates.known import Known
 from limner_profile.sql_text import quoted
@@ -25,6 +27,7 @@ _SAMPLE, _THOUSANDTHS = 20_000, 1_000
 _DAY = 86_400_000_000
 _END = 2**62
 _DAY_ZERO = date(1970, 1, 1)
+_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 Flags = NDArray[np.bool_]
 Numbers = NDArray[Any]
 
@@ -82,8 +85,8 @@ class Arrays:
         moments = Moments(np.array(known, dtype=np.float64), np.array(sums), np.array(squares))
         return TagCounts(tag, counts, moments, float(centre))
 
-    def dates(self, cursor: duckdb.DuckDBPyConnection, tag: str) -> TagCounts:
-        """The users in each band of a date or time."""
+    def dates(self, cursor: duckdb.DuckDBPyConnection, tag: str, timezone: ZoneInfo | None) -> TagCounts:
+        """The users in each band of a date or, with the zone in which its days are counted, of a time."""
         column = f"CAST({quoted(tag)} AS TIMESTAMP)"
         # An infinite time has no microseconds, but stands before or after all others.
         end = f"CASE WHEN {column} < TIMESTAMP 'epoch' THEN {-_END} ELSE {_END} END"
@@ -93,9 +96,14 @@ class Arrays:
         sample = sample[np.abs(sample) < _END]
         centre = sample[len(sample) // 2].item() if len(sample) else 0
         np.copyto(values, centre, where=self.unknown)
-        points = [(value / _DAY, below) for value, below in _points(sample, values) if abs(value) < _END]
-        counts = self._bands(tag, values, centre, date_bands(points), lambda day: (day - _DAY_ZERO).days * _DAY)
-        return TagCounts(tag, counts)
+        points = [(_days(value, timezone), below) for value, below in _points(sample, values) if abs(value) < _END]
+
+        def begin(day: date) -> int:
+            if timezone is None:
+                return (day - _DAY_ZERO).days * _DAY
+            return (day_start(day, timezone) - _ZERO) // timedelta(microseconds=1)
+
+        return TagCounts(tag, self._bands(tag, values, centre, date_bands(points), begin))
 
     def _read(self, cursor: duckdb.DuckDBPyConnection, query: str, into: Numbers) -> Numbers:
         """The column `v` of a query in `into`; `unknown` flags the users without a value."""
@@ -161,6 +169,14 @@ class Arrays:
             return (a, both, b), self.users
         a, both, b = (int(np.count_nonzero(np.logical_and(flags, part, out=self.picked))) for part in self.parts)
         return (a, both, b), int(np.count_nonzero(flags))
+
+
+def _days(value: float, timezone: ZoneInfo | None) -> float:
+    """Microseconds since 1970 as days of the calendar, with fractions; those of the zone where there is one."""
+    if timezone is not None:
+        local = (_ZERO + timedelta(microseconds=value)).astimezone(timezone).replace(tzinfo=UTC)
+        return (local - _ZERO) / timedelta(days=1)
+    return value / _DAY
 
 
 def _points(sample: Numbers, values: Numbers) -> list[tuple[float, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
@@ -19,9 +20,12 @@ _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "
 
 
 def count_tags(
-    cursor: duckdb.DuckDBPyConnection, membership: Membership, tags: Mapping[str, FieldType]
+    cursor: duckdb.DuckDBPyConnection, membership: Membership, tags: Mapping[str, FieldType], timezone: ZoneInfo
 ) -> list[TagCounts]:
-    """The counts of each of these columns of `profiles`, in their order; `cursor` is the one that `read_membership` got."""
+    """The counts of each of these columns of `profiles`, in their order; `cursor` is the one that `read_membership` got.
+
+    The days of times are those of `timezone`.
+    """
     parts = membership.parts
     sides = [part.astype(np.float64) if part.any() else None for part in parts]
     stored = dict(cursor.execute("SELECT column_name, column_type FROM (DESCRIBE profiles)").fetchall())
@@ -36,7 +40,7 @@ def count_tags(
         if tags[name] == "boolean":
             return arrays.booleans(own.cursor, name)
         if tags[name] != "number":
-            return arrays.dates(own.cursor, name)
+            return arrays.dates(own.cursor, name, timezone if tags[name] == "time" else None)
         whole = stored[name] in _WHOLE
         column = quoted(name) if whole or stored[name] == "DOUBLE" else f"CAST({quoted(name)} AS DOUBLE)"
         return arrays.numbers(own.cursor, name, column, whole)

@@ -43,7 +43,8 @@ def with_audience(query: exp.Select, condition: Predicate, scope: Scope) -> exp.
 
 def known_acts(acts: Acts, scope: Scope) -> exp.Select:
     """The `number` of the user and the `time` of the audience's acts that were known at as_of; without names of events, of any act."""
-    bounded = replace(acts, end=scope.as_of if acts.end is None else min(acts.end, scope.as_of))
+    end = scope.as_of if acts.end is None else min(acts.end, scope.as_of)
+    bounded = replace(acts, end=end, columns=scope.events)
     parts = [bounded.condition()] if acts.events else bounded.narrowed(None)
     rows = exp.select("user_id", "time").from_("events").where(*parts)
     return of_audience(rows, "time")

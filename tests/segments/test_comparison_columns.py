@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
 from sqlglot import exp
 
+from limner_profile.predicates.columns import Columns
 from limner_profile.sources import FieldType
 from limner_segments import comparison_levels
 from limner_segments.audience import condition_sql
@@ -16,6 +18,7 @@ from limner_segments.comparison_columns import count_tags
 from limner_segments.comparison_counts import TagCounts, read_membership
 from limner_segments.comparison_levels import MAX_LEVELS
 
+ZONE = ZoneInfo("America/New_York")
 USERS = 50_000  # more than the sample that cuts are found from
 COLUMNS: dict[str, tuple[FieldType, str]] = {
     "tiny": ("number", "CAST(i % 5 AS TINYINT)"),
@@ -50,7 +53,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 def counted(request: pytest.FixtureRequest, connection: duckdb.DuckDBPyConnection) -> tuple[str, dict[str, TagCounts]]:
     with connection.cursor() as cursor:
         membership = read_membership(cursor, "i % 6 < 2", request.param)
-        return request.param, {each.tag: each for each in count_tags(cursor, membership, TYPES)}
+        return request.param, {each.tag: each for each in count_tags(cursor, membership, TYPES, ZONE)}
 
 
 @pytest.mark.parametrize("tag", COLUMNS)
@@ -62,7 +65,7 @@ def test_each_trait_has_the_users_that_its_condition_finds(
     assert sum(count.users for count in counts) == USERS
     assert len({count.condition.to_text() for count in counts}) == len(counts)
     for count in counts:
-        where = count.condition.to_sql(lambda name: exp.column(name)).sql(dialect="duckdb")
+        where = condition_sql(count.condition, Columns.of(exp.column, TYPES, ZONE)).sql(dialect="duckdb")
         row = connection.execute(
             f"SELECT count(*) FILTER (WHERE a AND NOT b), count(*) FILTER (WHERE a AND b), count(*) FILTER (WHERE b AND NOT a), count(*) "
             f"FROM (SELECT *, i % 6 < 2 AS a, coalesce({other}, FALSE) AS b FROM profiles) WHERE {where}"

@@ -173,6 +173,60 @@ def test_days_begin_at_midnight_of_the_workspace(root: Path, run: Run) -> None:
     assert users(run, root, "did('buy', within => '31d')") == "ann ben chen dee"
 
 
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same acts, each user's first as a tag of type time, and fay, who acted on two days and whose tag is unknown."""
+    root = tmp_path_factory.mktemp("timed")
+    first = "".join(f"{user},{at}\n" for user, at, *_ in (line.split(",") for line in ACTS.splitlines()[1:]))
+    for name, text in {
+        "limner.yaml": CONFIG.replace("[city]", "{signed_up: {column: at, type: time}}").replace(
+            "min_export", "min_group: 1, min_export"
+        ),
+        "people.csv": f"u,at\n{first}fay,\n",
+        "acts.csv": f"{ACTS}fay,2025-01-29 23:59:59,buy,,\nfay,2025-02-01 00:00:00,buy,,\n",
+        "tags/t.yaml": "signed_up: {kind: attribute, attribute: signed_up}\n",
+        "segments/s.yaml": "early: {where: signed_up < date '2025-01-30'}\n",
+    }.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    build(open_project(root), "2025-03-01", Silent())
+    return root
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("did('buy', where => time <= date '2025-01-29')", "ben fay"),
+        ("did('buy', where => time = date '2025-01-30')", "ann"),
+        ("did('buy', where => time between date '2025-01-30' and date '2025-02-28')", "ann chen fay"),
+        ("total(amount, at_least => 30, where => time < date '2025-03-01')", "chen"),
+        ("distinct(product, at_least => 1, where => time in (date '2025-01-29', date '2025-02-28'))", "ben chen"),
+        (
+            "sequence(step('buy', where => time = date '2025-01-29'), step('buy', where => time >= date '2025-02-01'))",
+            "fay",
+        ),
+        ("signed_up = date '2025-01-30'", "ann"),
+        ("signed_up != date '2025-01-30'", "ben chen dee eve"),
+        ("signed_up <= date '2025-01-29' or in_segment('early')", "ben"),
+        ("not (signed_up between date '2025-01-29' and date '2025-02-28')", "dee fay"),
+        ("in_segment('early')", "ben"),
+    ],
+)
+def test_a_time_beside_a_date_is_its_day_in_the_workspace(timed: Path, run: Run, text: str, expected: str) -> None:
+    assert users(run, timed, text) == expected
+
+
+def test_stored_members_and_shown_traits_have_the_same_days(timed: Path, run: Run) -> None:
+    query = "SELECT user_id FROM audiences WHERE segment = 'early'"
+    assert [row["user_id"] for row in printed(run, timed, "sql", query)] == ["ben"]
+    code, out, err = run("segments", "compare", "early", "--dir", timed, "--format", "json")
+    assert code == 0, err
+    traits = [row for row in json.loads(out) if row.get("condition")]
+    assert len(traits) > 2
+    for trait in traits:
+        assert len(users(run, timed, trait["condition"]).split()) == round(trait["base_share"] * 6), trait["condition"]
+
+
 def test_the_night_of_the_clock_change_is_one_day(tmp_path: Path, run: Run) -> None:
     # In Berlin the 30th of March 2025 has 23 hours: seven days before the 31st begin at midnight of the 24th, not an hour beside it.
     acts = "u,t,e,price,product\nin,2025-03-24T00:00:00+01:00,buy,1,a\nout,2025-03-23T23:59:59+01:00,buy,1,a\n"

@@ -15,13 +15,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Ser
 from sqlglot import exp
 
 from limner_profile.errors import ConditionError, Issue, did_you_mean
+from limner_profile.predicates.columns import Column as Column
 from limner_profile.predicates.values import Value, ValueType, read_value, type_of, value_text
 from limner_profile.predicates.words import FieldType as FieldType
 from limner_profile.predicates.words import FieldWords as FieldWords
 from limner_profile.predicates.words import Language as Language
 from limner_profile.registry import Registry
 
-Column = Callable[[str], exp.Expression]
 Words = Callable[[str], FieldWords]
 
 # Brackets and `not` inside each other. Python, sqlglot and DuckDB all recurse; 50 stays far from every limit.

@@ -10,7 +10,6 @@ from sqlglot import exp
 
 from limner_profile.predicates.base import (
     PREDICATES,
-    Column,
     Example,
     OnField,
     Words,
@@ -18,6 +17,7 @@ from limner_profile.predicates.base import (
     operand,
     or_unknown,
 )
+from limner_profile.predicates.columns import Column, on_days, zone_of
 from limner_profile.predicates.values import Value, require_one_type, type_of, value_sql, value_text
 from limner_profile.predicates.words import Language, unknown_included, value_title, with_unit
 
@@ -67,8 +67,11 @@ class Between(OnField):
         return (self.low, self.high)
 
     def to_sql(self, column: Column) -> exp.Expression:
-        """`column BETWEEN low AND high`, NULL for an unknown value unless unknowns are included."""
-        test = exp.Between(this=operand(column(self.field)), low=value_sql(self.low), high=value_sql(self.high))
+        """`column BETWEEN low AND high` (of a time: by its day), NULL for an unknown value unless unknowns are included."""
+        found, zone = operand(column(self.field)), zone_of(column, self.field, self.literals)
+        if zone is not None:
+            return or_unknown(on_days(found, self.low, self.high, zone), self.include_unknown)
+        test = exp.Between(this=found, low=value_sql(self.low), high=value_sql(self.high))
         return or_unknown(test, self.include_unknown)
 
     def to_text(self) -> str:

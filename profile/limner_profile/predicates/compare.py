@@ -9,7 +9,6 @@ from sqlglot import exp
 
 from limner_profile.predicates.base import (
     PREDICATES,
-    Column,
     Example,
     OnField,
     Words,
@@ -17,6 +16,7 @@ from limner_profile.predicates.base import (
     operand,
     or_unknown,
 )
+from limner_profile.predicates.columns import Column, by_day, zone_of
 from limner_profile.predicates.values import Value, value_sql, value_text
 from limner_profile.predicates.words import (
     Language,
@@ -66,8 +66,11 @@ class Compare(OnField):
         return (self.value,)
 
     def to_sql(self, column: Column) -> exp.Expression:
-        """`column op literal`, NULL for an unknown value unless unknowns are included."""
-        test = _SQL[self.operator](this=operand(column(self.field)), expression=value_sql(self.value))
+        """`column op literal` (of a time: by its day), NULL for an unknown value unless unknowns are included."""
+        found, zone = operand(column(self.field)), zone_of(column, self.field, self.literals)
+        if zone is not None:
+            return or_unknown(by_day(found, self.operator, self.value, zone), self.include_unknown)
+        test = _SQL[self.operator](this=found, expression=value_sql(self.value))
         return or_unknown(test, self.include_unknown)
 
     def to_text(self) -> str:

@@ -9,7 +9,6 @@ from sqlglot import exp
 
 from limner_profile.predicates.base import (
     PREDICATES,
-    Column,
     Example,
     OnField,
     Words,
@@ -18,6 +17,7 @@ from limner_profile.predicates.base import (
     operand,
     or_unknown,
 )
+from limner_profile.predicates.columns import Column, on_days, zone_of
 from limner_profile.predicates.values import Value, require_one_type, value_sql, value_text
 from limner_profile.predicates.words import Language, listed, unknown_included, value_title, with_unit
 
@@ -54,8 +54,13 @@ class OneOf(OnField):
         return self.values
 
     def to_sql(self, column: Column) -> exp.Expression:
-        """`column IN (…)`, NULL for an unknown value unless unknowns are included."""
-        test: exp.Expression = exp.In(this=operand(column(self.field)), expressions=[value_sql(v) for v in self.values])
+        """`column IN (…)` (of a time: by its day), NULL for an unknown value unless unknowns are included."""
+        found, zone = operand(column(self.field)), zone_of(column, self.field, self.values)
+        test: exp.Expression = (
+            exp.In(this=found, expressions=[value_sql(value) for value in self.values])
+            if zone is None
+            else exp.Paren(this=exp.or_(*(on_days(found, value, value, zone) for value in self.values), wrap=False))
+        )
         return or_unknown(exp.Not(this=test) if self.negated else test, self.include_unknown)
 
     def to_text(self) -> str:

@@ -22,15 +22,11 @@ _VERBS: dict[Language, dict[str, dict[Operator, str]]] = {
                    ">=": "is at least"},
         "date": {"=": "is", "!=": "is not", "<": "is before", "<=": "is on or before", ">": "is after",
                  ">=": "is on or after"},
-        "time": {"=": "is the start of", "!=": "is not the start of", "<": "is before",
-                 "<=": "is not after the start of", ">": "is after the start of", ">=": "is on or after"},
     },
     "zh": {
         "text": {"=": "是", "!=": "不是", "<": "排序早于", "<=": "排序不晚于", ">": "排序晚于", ">=": "排序不早于"},
         "number": {"=": "等于", "!=": "不等于", "<": "小于", "<=": "不超过", ">": "大于", ">=": "不少于"},
         "date": {"=": "是", "!=": "不是", "<": "早于", "<=": "不晚于", ">": "晚于", ">=": "不早于"},
-        "time": {"=": "等于 {} 零点", "!=": "不等于 {} 零点", "<": "早于", "<=": "不晚于 {} 零点", ">": "晚于 {} 零点",
-                 ">=": "不早于"},
     },
 }  # fmt: skip
 
@@ -39,24 +35,20 @@ _VERBS: dict[Language, dict[str, dict[Operator, str]]] = {
 class FieldWords:
     """How a field is called in one language: its title, the unit of its numbers, titles of its values.
 
-    `value_titles` is keyed by the value as text (`'m'`, `'true'`, `'3'`). For a field of type `time` a date stands
-    for the first instant of that day, and the sentence says so.
+    `value_titles` is keyed by the value as text (`'m'`, `'true'`, `'3'`).
     """
 
     title: str
     unit: str = ""
     value_titles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    type: FieldType | None = None
 
 
 def relation(operator: Operator, value: Value, words: FieldWords, language: Language) -> str:
     """What follows the title: verb, value and unit, as the type of the value asks."""
     kind: str = type_of(value)
-    if kind == "date" and words.type == "time":
-        kind = "time"
     words_of = _VERBS[language]["text" if kind == "boolean" else kind][operator]
     shown = with_unit(value_title(value, words, language), (value,), words)
-    return words_of.format(shown) if "{}" in words_of else f"{words_of} {shown}"
+    return f"{words_of} {shown}"
 
 
 def value_title(value: Value, words: FieldWords, language: Language) -> str:

@@ -9,13 +9,13 @@ COUNT(DISTINCT) or mode() a set would be kept for each user, which is slower sti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from sqlglot import exp
 
-from limner_profile.predicates.base import Predicate
+from limner_profile.predicates.base import Column, Predicate
 from limner_profile.tags.expressions import (
     as_number,
     count_rows,
@@ -33,12 +33,21 @@ _ORDER = ("weight", "last_time", "value")
 
 @dataclass(frozen=True)
 class Acts:
-    """Rows of events: one of these names, in [start, end) where they are given (end is never after as_of), and `where`."""
+    """Rows of events: one of these names, in [start, end) where they are given (end is never after as_of), and `where`.
+
+    The filter finds its fields through `columns`.
+    """
 
     events: tuple[str, ...]
     where: Predicate | None = None
     start: datetime | None = None
     end: datetime | None = None
+    columns: Column = event_column
+
+    @property
+    def whenever(self) -> Acts:
+        """The same acts without a beginning or an end."""
+        return replace(self, start=None, end=None)
 
     def named(self) -> exp.Expr:
         """The condition on the name."""
@@ -54,7 +63,7 @@ class Acts:
         if self.end is not None:
             parts.append(exp.LT(this=exp.column("time"), expression=instant(self.end)))
         if self.where is not None:
-            parts.append(self.where.to_sql(event_column))
+            parts.append(self.where.to_sql(self.columns))
         return parts
 
     def condition(self) -> exp.Expr:
@@ -113,7 +122,7 @@ class Tally:
         for index, (weight, start) in enumerate(self.weights.values()):
             parts = Acts(self.acts.events, None, start).narrowed(since)
             weights.append(exp.alias_(_weighed(weight, parts), f"w{index}"))
-        parts = [known, Acts(self.acts.events, self.acts.where, since).condition()]
+        parts = [known, replace(self.acts, start=since).condition()]
         if isinstance(self.value, exp.Column):
             parts.append(is_known(self.value))  # a property may be missing, a day is not
         rows = exp.and_(*parts)

@@ -7,7 +7,7 @@ two. Windows longer than MOST_DAYS would need too many numbers a user, and are c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlglot import exp
@@ -36,7 +36,7 @@ class Days:
     def query(self, known: exp.Expr) -> exp.Select:
         """A row for each user who acted, a column a window, over the events that fulfil `known`."""
         since = earliest(list(self.windows))
-        rows = exp.and_(known, Acts(self.acts.events, self.acts.where, since).condition())
+        rows = exp.and_(known, replace(self.acts, start=since).condition())
         # One place more on either side: where clocks are put back just after midnight, the day before comes again.
         later = exp.Add(this=self.ago.copy(), expression=exp.Literal.number(1))
         place = exp.Cast(this=later, to=exp.DataType.build("int"))

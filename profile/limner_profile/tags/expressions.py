@@ -1,24 +1,19 @@
-"""Pieces of SQL trees that the tag kinds build their values from. Pure; imports sqlglot and windows."""
+"""Pieces of SQL trees that the tag kinds build their values from. Pure; imports sqlglot, predicates and windows."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
+from limner_profile.predicates.columns import instant as instant
 from limner_profile.windows import offsets_before
 
 
 def event_column(name: str) -> exp.Column:
     """The column of a field of events, quoted since properties have any name."""
     return exp.column(name, quoted=True)
-
-
-def instant(moment: datetime) -> exp.Expr:
-    """A UTC instant as a literal of the type that stored events have (TIMESTAMP, in UTC)."""
-    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
-    return exp.Cast(this=exp.Literal.string(text), to=exp.DataType.build("timestamp"))
 
 
 def as_number(expression: exp.Expr) -> exp.Expr:

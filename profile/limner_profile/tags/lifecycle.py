@@ -103,7 +103,8 @@ class Lifecycle(Tag):
         """CASE over the conditions in order."""
         return exp.Case(
             ifs=[
-                exp.If(this=stage.where.to_sql(scope.tag), true=exp.Literal.string(stage.name)) for stage in self.stages
+                exp.If(this=stage.where.to_sql(scope.tags), true=exp.Literal.string(stage.name))
+                for stage in self.stages
             ]
         )
 

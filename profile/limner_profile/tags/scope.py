@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from limner_profile.errors import InternalError
 from limner_profile.predicates.base import Predicate
+from limner_profile.predicates.columns import Columns
 from limner_profile.sources import FieldType
 from limner_profile.tags.acts import Acts, Give, Reduction, Tally
 from limner_profile.tags.days import MOST_DAYS, Days
@@ -48,6 +49,16 @@ class Scope:
     imported_seen: set[str] = field(default_factory=set)
     queries: dict[str, exp.Select] = field(default_factory=dict)
 
+    @property
+    def events(self) -> Columns:
+        """The fields of events, as filters find them."""
+        return Columns.of(event_column, self.schema.event_fields, self.timezone)
+
+    @property
+    def tags(self) -> Columns:
+        """The tags that are there to refer to, as conditions find them."""
+        return Columns.of(self.tag, self.types, self.timezone)
+
     def acts(self, events: Sequence[str], where: Predicate | None, window: str, *, before: bool = False) -> Acts:
         """The events of these names, inside the window, that fulfil the filter.
 
@@ -55,7 +66,7 @@ class Scope:
         """
         start = window_start(window, self.as_of, self.timezone, 2 if before else 1)
         end = window_start(window, self.as_of, self.timezone) if before else None
-        return Acts(tuple(sorted(set(events))), where, start, end)
+        return Acts(tuple(sorted(set(events))), where, start, end, self.events)
 
     def aggregate(self, function: exp.Expr, acts: Acts, also: exp.Expr | None = None) -> exp.Column:
         """The column that holds `function` over a user's acts (that fulfil `also`), NULL for a user without such events."""
@@ -80,7 +91,7 @@ class Scope:
         if acts.start is None or acts.end is not None or self._days_since(acts.start) > MOST_DAYS:
             return self.distinct_count(day, acts)
         ago = exp.DateDiff(this=self.as_of_day, expression=day, unit=exp.var("day"))
-        whole = Acts(acts.events, acts.where)
+        whole = acts.whenever
         key = whole.condition().sql(dialect="duckdb")
         days = self.days.setdefault(key, Days(ago, whole))
         name = days.add(acts.start, self._days_since(acts.start))
@@ -94,7 +105,7 @@ class Scope:
     def _choice(self, value: exp.Expr, acts: Acts, give: Give, weight: exp.Expr) -> exp.Column:
         if acts.end is not None:
             raise InternalError("values are chosen in windows that end at as_of")
-        pairs = Acts(acts.events, acts.where)
+        pairs = acts.whenever
         key = f"{value.sql(dialect='duckdb')} of {pairs.condition().sql(dialect='duckdb')}"
         tally = self.tallies.setdefault(key, Tally(value, pairs))
         return exp.column(tally.add(give, weight, acts.start), table=f"top{list(self.tallies).index(key)}")

@@ -53,7 +53,7 @@ class Share(EventTag):
         """The ratio of two aggregates, NULL where the lower one is 0 or missing."""
         among = scope.acts(self.events, self.where, self.window)
         whole = scope.aggregate(self._measure(), among)
-        part = scope.aggregate(self._measure(), among, exp.Paren(this=self.part.to_sql(event_column)))
+        part = scope.aggregate(self._measure(), among, exp.Paren(this=self.part.to_sql(scope.events)))
         upper = as_number(exp.Coalesce(this=part, expressions=[exp.Literal.number(0)]))
         share = exp.Div(this=upper, expression=exp.Nullif(this=whole, expression=exp.Literal.number(0)))
         # Refunds and other negative amounts can take a ratio out of 0 to 1, where it is no share of anything.

@@ -42,7 +42,9 @@ def event_words(name: str) -> FieldWords:
     return FieldWords(name)
 
 
-def rows_of(events: tuple[str, ...], where: Predicate | None, start: datetime | None, end: datetime) -> exp.Expr:
+def rows_of(
+    scope: Scope, events: tuple[str, ...], where: Predicate | None, start: datetime | None, end: datetime
+) -> exp.Expr:
     """The condition on a row of `events`: one of these names (any where there is none), from `start` on, before `end`."""
     names: list[exp.Expr] = [exp.Literal.string(name) for name in events]
     column, parts = event_column("event"), list[exp.Expr]()
@@ -54,7 +56,7 @@ def rows_of(events: tuple[str, ...], where: Predicate | None, start: datetime | 
         parts.append(exp.GTE(this=exp.column("time"), expression=instant(start)))
     parts.append(exp.LT(this=exp.column("time"), expression=instant(end)))
     if where is not None:
-        parts.append(where.to_sql(event_column))
+        parts.append(where.to_sql(scope.events))
     return exp.and_(*parts)
 
 
@@ -75,7 +77,7 @@ class Behaviour(Windowed):
 
     def rows(self, scope: Scope) -> exp.Expr:
         """The condition on the rows of `events` that count."""
-        return rows_of(self.events, self.where, *self.span(scope))
+        return rows_of(scope, self.events, self.where, *self.span(scope))
 
     def asked_events(self) -> list[str]:
         """The names of the events that it asks for."""

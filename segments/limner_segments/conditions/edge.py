@@ -27,7 +27,7 @@ class Edge(Behaviour):
         parts: list[exp.Expr] = [exp.LT(this=when, expression=instant(end))]
         if start is not None:
             parts.append(exp.GTE(this=when.copy(), expression=instant(start)))
-        rows = rows_of(self.events, self.where, None, scope.as_of)
+        rows = rows_of(scope, self.events, self.where, None, scope.as_of)
         return exp.select("user_id").from_("events").where(rows).group_by("user_id").having(exp.and_(*parts))
 
     def to_sentence(self, language: Language, words: Words) -> str:

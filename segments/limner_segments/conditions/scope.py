@@ -10,7 +10,19 @@ from zoneinfo import ZoneInfo
 import duckdb
 from sqlglot import exp
 
-from limner_profile.windows import midnight, window_start
+from limner_profile.predicates.columns import Columns, day_start
+from limner_profile.tags.expressions import event_column
+from limner_profile.windows import window_start
+
+_TIMES = (
+    "SELECT table_name, column_name FROM duckdb_columns() WHERE data_type = 'TIMESTAMP'"
+    " AND database_name = current_database() AND table_name IN ('profiles', 'events')"
+)
+
+
+def tag_column(name: str) -> exp.Column:
+    """The column of a tag in `profiles`."""
+    return exp.column(name, quoted=True)
 
 
 @dataclass(frozen=True)
@@ -18,17 +30,25 @@ class Scope:
     """The columns of `profiles` as `Predicate.to_sql` asks for them, with the instant that windows are counted from.
 
     `state` is the workspace's folder `.limner`, below which some kinds keep prepared files (lists, lookalikes), and `snapshot` the
-    id of the snapshot; both are empty where SQL is compiled for no snapshot in particular.
+    id of the snapshot; both are empty where SQL is compiled for no snapshot in particular. `times` are the tags that are instants,
+    `event_times` the fields of events.
     """
 
     as_of: datetime
     timezone: ZoneInfo
     state: Path | None = None
     snapshot: str = ""
+    times: frozenset[str] = frozenset()
+    event_times: frozenset[str] = frozenset({"time"})
+
+    @property
+    def events(self) -> Columns:
+        """The fields of `events`, as conditions on them find them."""
+        return Columns(event_column, self.event_times, self.timezone)
 
     def __call__(self, name: str) -> exp.Column:
         """The column of a tag."""
-        return exp.column(name, quoted=True)
+        return tag_column(name)
 
     def start(self, window: str) -> datetime | None:
         """The UTC instant at which a window such as `30d` before as_of begins, None for `all`."""
@@ -36,10 +56,7 @@ class Scope:
 
     def midnight(self, day: date) -> datetime:
         """The UTC instant at which a local day begins; the end of the calendar for the first and the last day that it has."""
-        try:
-            return midnight(day, self.timezone)
-        except OverflowError:  # it begins in the year 0 or 10000 of UTC
-            return datetime(1, 1, 1, tzinfo=UTC) if day.year == 1 else datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+        return day_start(day, self.timezone)
 
 
 def scope_of(connection: duckdb.DuckDBPyConnection) -> Scope:
@@ -49,5 +66,9 @@ def scope_of(connection: duckdb.DuckDBPyConnection) -> Scope:
         path = cursor.execute(
             "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
         ).fetchall()[0][0]
+        moments = cursor.execute(_TIMES).fetchall()
     moment = datetime.fromisoformat(as_of).replace(tzinfo=UTC)
-    return Scope(moment, ZoneInfo(timezone), Path(path).parent.parent if path else None, id_)
+    times, event_times = (
+        frozenset(column for table, column in moments if table == wanted) for wanted in ("profiles", "events")
+    )
+    return Scope(moment, ZoneInfo(timezone), Path(path).parent.parent if path else None, id_, times, event_times)

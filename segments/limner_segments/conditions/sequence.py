@@ -64,9 +64,8 @@ class Sequence(Windowed):
         """Those who came to the last step. Of earlier steps the latest before each event is the one that is nearest to it."""
         reached: exp.Select | None = None
         for step in self.steps:
-            rows = (
-                exp.select("user_id", "time").from_("events").where(rows_of(step.events, step.where, *self.span(scope)))
-            )
+            wanted = rows_of(scope, step.events, step.where, *self.span(scope))
+            rows = exp.select("user_id", "time").from_("events").where(wanted)
             reached = rows if reached is None else _after(rows, reached, step)
         assert reached is not None
         return exp.select("user_id").from_(reached.subquery("reached", copy=False))

@@ -21,10 +21,12 @@ from limner_profile.catalog import Catalog
 from limner_profile.compiler import compile_profiles
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.merged_views import merge_identities
+from limner_profile.predicates.columns import Columns
 from limner_profile.tags.expressions import as_number, count_rows, event_column, instant
 from limner_profile.windows import add_days, days_of
 from limner_profile.workspace import Workspace
 from limner_segments.audience import condition_sql
+from limner_segments.conditions.scope import tag_column
 from limner_segments.scoring.scenario import NamedScenario, Schedule, allowed_tags, plan_cutoffs
 
 if TYPE_CHECKING:
@@ -151,6 +153,8 @@ def _cutoff_query(
     acts = exp.Coalesce(this=exp.column("acts", table="later"), expressions=[exp.Literal.number(0)])
     values = [exp.alias_(_feature(name, catalog), name, quoted=True) for name in tags]
     rfm = _rfm_query(cutoff, workspace.schema.has_received)
+    events = Columns.of(event_column, workspace.schema.event_fields, workspace.timezone)
+    population = condition_sql(scenario.population, Columns.of(tag_column, catalog.types, workspace.timezone))
     query = (
         exp.select(
             exp.column("user_id", table="p"),
@@ -165,11 +169,11 @@ def _cutoff_query(
                 exp.Coalesce(this=exp.column("monetary", table="rfm"), expressions=[exp.Literal.number(0)]), "_monetary"
             ),
         )
-        .from_(
-            exp.select("*").from_(profiles.subquery("profiles")).where(condition_sql(scenario.population)).subquery("p")
-        )
+        .from_(exp.select("*").from_(profiles.subquery("profiles")).where(population).subquery("p"))
         .join(
-            scenario.outcome.acts_query(start, end).subquery("later"), on="later.user_id = p.user_id", join_type="left"
+            scenario.outcome.acts_query(start, end, events).subquery("later"),
+            on="later.user_id = p.user_id",
+            join_type="left",
         )
         .join(rfm.subquery("rfm"), on="rfm.user_id = p.user_id", join_type="left")
         .order_by("p.user_id")

@@ -14,7 +14,7 @@ import duckdb
 from limner_profile.builder import refresh_tag_statistics
 from limner_profile.schema import table
 from limner_profile.snapshots import SnapshotWriter
-from limner_segments.audience import condition_sql
+from limner_segments.audience import condition_sql, prepare
 from limner_segments.scoring.model import ScoringModel
 from limner_segments.scoring.scenario import NamedScenario
 
@@ -58,7 +58,8 @@ def population_frame(
 ) -> pd.DataFrame:
     """The population of a scenario in `profiles`: `user_id` and the tags, numbers as floats, in user order."""
     columns = ", ".join(f'CAST("{tag}" AS DOUBLE) AS "{tag}"' if types[tag] == "number" else f'"{tag}"' for tag in tags)
-    condition = condition_sql(named.scenario.population).sql(dialect="duckdb")
+    population = named.scenario.population
+    condition = condition_sql(population, prepare(connection, population)).sql(dialect="duckdb")
     with connection.cursor() as cursor:
         return cursor.execute(f"SELECT user_id, {columns} FROM profiles WHERE {condition} ORDER BY user_id").df()
 

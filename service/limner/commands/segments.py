@@ -87,12 +87,11 @@ def size(
 @app.command("sql")
 def segment_sql(name: SegmentName = None, directory: Dir = Path("."), where: WhereText = None) -> None:
     """Print the SQL of an audience over the snapshot's profiles and events; `limner sql` runs it."""
-    from limner_segments.audience import audience_query, prepare
-    from limner_segments.conditions.base import user_sets
+    from limner_segments.audience import audience_query, needs_scope, prepare
 
     project = opened(directory)
     condition, scope = segment_of(project, name, where).condition, None
-    if user_sets(condition):  # windows are counted from the snapshot's as_of
+    if needs_scope(condition):  # windows are counted from the snapshot's as_of
         with project.store.open() as snapshot:
             scope = prepare(snapshot.connection, condition)
     typer.echo(audience_query(condition, scope).sql(dialect="duckdb", pretty=True))

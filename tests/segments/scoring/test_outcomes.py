@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from limner_profile.errors import DefinitionError
 from limner_profile.tags.base import Example
+from limner_profile.tags.expressions import event_column
 from limner_profile.workspace import Schema
 from limner_segments.scoring.outcomes.base import OUTCOME_KINDS, Outcome
 from limner_segments.scoring.outcomes.did import Did
@@ -21,7 +22,7 @@ SCHEMA = Schema({"event": "category", "amount": "number"}, {}, {}, (), frozenset
 def happened(outcome: Outcome, example: Example) -> dict[str, bool]:
     """What the outcome says of every user of an example, in the seven days from as_of on, executed in DuckDB."""
     start = datetime.fromisoformat(example.as_of).replace(tzinfo=UTC)
-    acts = outcome.acts_query(start, start + timedelta(days=7))
+    acts = outcome.acts_query(start, start + timedelta(days=7), event_column)
     query = (
         exp.select("u.user_id", outcome.happened(exp.func("coalesce", exp.column("acts"), exp.Literal.number(0))))
         .from_("users AS u")

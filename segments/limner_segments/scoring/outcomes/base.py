@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from limner_profile.definitions import Definition, Location, Title
 from limner_profile.errors import Issue
+from limner_profile.predicates.columns import Column
 from limner_profile.predicates.where import Where
 from limner_profile.registry import Registry
 from limner_profile.tags.base import Example, events_with_places
@@ -40,8 +41,11 @@ class Outcome(Definition):
         """The event names, each with its place in the scenario."""
         return events_with_places(self.event, "outcome")
 
-    def acts_query(self, start: datetime, end: datetime) -> exp.Select:
-        """The query for `user_id` and `acts`, the number of such events in `[start, end)`, for users who have any."""
+    def acts_query(self, start: datetime, end: datetime, columns: Column) -> exp.Select:
+        """The query for `user_id` and `acts`, the number of such events in `[start, end)`, for users who have any.
+
+        `columns` finds the fields of events.
+        """
         names = [exp.Literal.string(name) for name in self.events]
         conditions: list[exp.Expr] = [
             exp.In(this=event_column("event"), expressions=names),
@@ -49,7 +53,7 @@ class Outcome(Definition):
             exp.LT(this=exp.column("time"), expression=instant(end)),
         ]
         if self.where is not None:
-            conditions.append(self.where.to_sql(event_column))
+            conditions.append(self.where.to_sql(columns))
         return (
             exp.select("user_id", exp.alias_(exp.Count(this=exp.Star()), "acts"))
             .from_("events")
