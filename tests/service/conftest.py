@@ -36,18 +36,28 @@ def small_samples() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """`limner demo --no-serve` on 1,000 users: built, trained on churn, a card saved and exported."""
+def run_once() -> Callable[..., tuple[str, str]]:
+    """Stdout and stderr of `limner …`, which must succeed: for fixtures that live longer than a test."""
     from limner.cli import main
 
+    def run(*arguments: object) -> tuple[str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["limner", *map(str, arguments)])
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
+                main()
+        assert end.value.code == 0, err.getvalue()
+        return out.getvalue(), err.getvalue()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_demo(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., tuple[str, str]]) -> Demo:
+    """`limner demo --no-serve` on 1,000 users: built, trained on churn, a card saved and exported."""
     root = tmp_path_factory.mktemp("small") / "demo"
-    out, err = io.StringIO(), io.StringIO()
-    with small_samples(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["limner", "demo", "--no-serve", "--dir", str(root)])
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-            main()
-    assert end.value.code == 0, err.getvalue()
-    return Demo(root, out.getvalue(), err.getvalue())
+    with small_samples():
+        return Demo(root, *run_once("demo", "--no-serve", "--dir", root))
 
 
 @pytest.fixture
