@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import zoneinfo
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 GOLDEN = Path(__file__).parent / "golden"
 # Two test processes on two cores, each with two threads of LightGBM: a thread that waits must not keep a core busy.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# GNU readline, which pytest loads, states the size of a terminal to every process that is started from then on.
+os.environ.pop("COLUMNS", None)
+os.environ.pop("LINES", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,3 +93,24 @@ def reading_project(made_once: Callable[[str, Callable[[Path], object]], Path]) 
         train(project, "churn", Silent())
 
     return open_project(made_once("reading", make))
+
+
+@pytest.fixture
+def run_main(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Exit code, stdout and stderr of `limner …`, run in this process through the very function of the command."""
+    from limner.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["limner", *(str(argument) for argument in arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run

@@ -47,22 +47,9 @@ nordic_buyers: {where: in_segment('nordic') and in_segment('buyers')}
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(run_main: Run) -> Run:
     """Code, output and errors of `limner …`."""
-    from limner.cli import main
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["limner", *map(str, words)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return run_main
 
 
 @pytest.fixture(scope="module")

@@ -64,24 +64,3 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[...,
 def copied(small_demo: Demo, tmp_path: Path) -> Path:
     """A copy of the small demo's workspace, to write to."""
     return shutil.copytree(small_demo.root, tmp_path / "copy")
-
-
-@pytest.fixture
-def run_main(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Exit code, stdout and stderr of `limner …`, run in this process through the very function of the command."""
-    from limner.cli import main
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["limner", *(str(argument) for argument in arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run

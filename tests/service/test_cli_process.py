@@ -138,7 +138,8 @@ def test_an_interrupted_build_leaves_the_snapshot_before_it(reading_project: Pro
     assert limner("build", "--dir", tmp_path).returncode == 0
     before = (tmp_path / ".limner" / "snapshots" / "CURRENT").read_text()
     code = (
-        "import sys, time, limner.project as work\n"
+        "import signal, sys, time, limner.project as work\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # where the tests run in the background, it is ignored
         "def slow(*_): print('writing', flush=True); time.sleep(30)\n"
         "work.write_profiles = slow\n"
         f"sys.argv = ['limner', 'build', '--dir', {str(tmp_path)!r}]\n"

@@ -40,9 +40,7 @@ CONNECTION.executemany("INSERT INTO profiles VALUES (?)", [[user] for user in US
 
 def matching(rows: list[Act], text: str) -> set[str]:
     """The users whom Limner's SQL finds."""
-    CONNECTION.execute(
-        "CREATE OR REPLACE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR, amount DOUBLE)"
-    )
+    CONNECTION.execute("CREATE OR REPLACE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR, amount DOUBLE)")
     if rows:
         values = [value for u, t, e, a in rows for value in (u, t.replace(tzinfo=None), e, a)]
         CONNECTION.execute(f"INSERT INTO events VALUES {', '.join(['(?, ?, ?, ?)'] * len(rows))}", values)
