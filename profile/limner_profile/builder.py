@@ -24,7 +24,7 @@ from limner_profile.ingest import read_ingested
 from limner_profile.merged_views import create_identities, merge_identities
 from limner_profile.overlaps import parquet_list
 from limner_profile.quality import Breach, Quality, Staleness, find_breaches
-from limner_profile.schema import table
+from limner_profile.schema import table, together
 from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sources import FieldType
 from limner_profile.sql_text import quoted, text_of
@@ -144,16 +144,16 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
         connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
         try:
             stages = _write_stages(connection, query)
-            connection.execute(
+            made = connection.execute(
                 f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query.sql(dialect='duckdb')}) ORDER BY user_id"
             )
+            count.rows = int(made.fetchall()[0][0])
         except duckdb.Error:
             _blame_query(connection, workspace, catalog, writer.as_of)
             raise
         for stage in stages:
             connection.execute(f"DROP TABLE temp.{stage}")
         connection.execute("RESET disabled_optimizers")
-        count.rows = int(connection.execute("SELECT count(*) FROM profiles").fetchall()[0][0])
     if count.rows == 0:
         raise RefusedError(
             Issue(
@@ -163,18 +163,23 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
                 "choose a later --as-of",
             )
         )
+    with together(connection):
+        _describe_profiles(connection, catalog)
+        _write_tags(connection, catalog)
+        _write_rejects(connection, workspace)
+        create_identities(connection)
+        write_events_view(writer, workspace)
+        _write_sources(writer, workspace)
+        write_attribute_history(connection, workspace, writer.as_of)
+    return count.rows
+
+
+def _describe_profiles(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
     connection.execute("COMMENT ON TABLE profiles IS 'A row for each user known at as_of, a column for each tag.'")
     connection.execute("COMMENT ON COLUMN profiles.user_id IS 'The user'")
     for name, tag in catalog.tags.items():
         comment = f"{tag.title.en}{f' ({tag.unit.en})' if tag.unit and tag.unit.en else ''}"
         connection.execute(f"COMMENT ON COLUMN profiles.{quoted(name)} IS {text_of(comment)}")
-    _write_tags(connection, catalog)
-    _write_rejects(connection, workspace)
-    create_identities(connection)
-    write_events_view(writer, workspace)
-    _write_sources(writer, workspace)
-    write_attribute_history(connection, workspace, writer.as_of)
-    return count.rows
 
 
 def _write_stages(connection: duckdb.DuckDBPyConnection, query: exp.Select) -> list[str]:

@@ -243,7 +243,12 @@ def test_leftovers_of_killed_runs_go_and_files_outside_are_named(root: Path, run
     (root / "tags" / "u.yaml").write_text(
         "annas: {kind: count, event: act, where: friend = 'anna-4711'}\n", encoding="utf-8"
     )
+    (root / "lists").mkdir()
+    (root / "lists" / "vip.txt").write_text("bert\n anna-4711 \n", encoding="utf-8")
+    (root / "lists" / "calm.csv").write_text("user_id;why\nanna-47110;x\nbert;anna-4711x\n", encoding="utf-8")
+    (root / "lists" / "loud.csv").write_text("user_id;why\nbert;x\nphone-0815;y\n", encoding="utf-8")
     found = rows(run_main, "users", "erase", "anna-4711", "--yes", "--dir", root)
+    assert found["lists"] == ["lists/loud.csv", "lists/vip.txt"]
     assert {"place": "leftovers of killed runs", "rows": 2, "values": 0, "left": 0} in found["places"]
     assert occurrences(state, "anna-4711", "phone-0815") == []
     assert (found["values"], found["definitions"]) == (["gifts.csv"], ["tags/u.yaml"])

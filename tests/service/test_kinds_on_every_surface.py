@@ -96,6 +96,13 @@ def test_one_number_on_every_surface(root: Path, run_main: Run) -> None:
     assert not members.intersection(expected["alike"])
     # Members spend more: whoever is like them does, too.
     assert sum(int(user[1:]) for user in expected["alike"]) / 30 > 150
+    (learned,) = result(run_main, root, "segments", "show", "alike")["lookalikes"]
+    assert (learned["segment"], learned["top"], learned["seed"]) == ("members", 30, len(members))
+    assert learned["candidates"] == USERS - len(members)
+    assert 0.6 < learned["auc_low"] < learned["auc"] < learned["auc_high"] <= 1
+    assert "spend" in learned["tags"]
+    _, told, _ = run_main("segments", "show", "alike", "--dir", str(root))
+    assert f"members: AUC {learned['auc']:.2f}" in told
     for name, users in expected.items():
         _, sql, _ = run_main("segments", "sql", name, "--dir", str(root))
         assert [row["user_id"] for row in result(run_main, root, "sql", sql)] == users
