@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import zoneinfo
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -46,15 +45,12 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def remembered() -> Iterator[None]:
-    """What a process of one command computes once, and would be computed again in each of the thousands that are run here."""
+    """What a process computes once for its one command would be computed again for each of the thousands that run here."""
     import typer.main
-
-    import limner_profile.windows as windows
 
     with pytest.MonkeyPatch.context() as patch:
         # The commands' parameters read off their annotations: some 30 ms each time.
         patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
-        patch.setattr(windows, "available_timezones", cache(zoneinfo.available_timezones))  # some 600 files
         yield
 
 
