@@ -8,10 +8,11 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -125,6 +126,21 @@ def show(value: Any) -> str:
     if isinstance(value, dict | list | tuple):
         return json.dumps(_whole(_plain(value)), ensure_ascii=False)
     return str(value)
+
+
+def local_time(value: Any, timezone: ZoneInfo) -> Any:
+    """A time, which is stored in UTC, by the clock of a zone with its offset; anything else as it is.
+
+    >>> local_time(datetime(2025, 1, 31, 16, 30), ZoneInfo("Asia/Shanghai"))
+    '2025-02-01 00:30:00+08:00'
+    """
+    if not isinstance(value, datetime):
+        return value
+    moment = value.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(timezone).isoformat(sep=" ")
+    except OverflowError:  # at the ends of the calendar
+        return moment.isoformat(sep=" ")
 
 
 def percent(share: float | None) -> str | None:

@@ -32,7 +32,7 @@ def show_profile(
 
     Of attributes whose source maps updated_at also since when they hold, and their earlier values.
     """
-    from limner.output import Format, console, print_object, print_rows, show
+    from limner.output import Format, console, local_time, print_object, print_rows, show
     from limner_profile.lookup import ValueOrigin, find_user, read_changes, read_origins, read_profile, read_timeline
     from limner_profile.versions import read_history
 
@@ -74,7 +74,7 @@ def show_profile(
     rows = [
         {
             "tag": value.tag, "title": value.title_zh if wanted == "zh" else value.title_en,
-            "value": f"{show(value.value)} {value.unit}".strip() if value.value is not None else None,
+            "value": f"{show(local_time(value.value, zone))} {value.unit}".strip() if value.value is not None else None,
             "percentile": None if value.percentile is None else f"{100 * value.percentile:.0f} %",
             "window": value.window, "events": origins.get(value.tag, nothing).events,
             "sources": ", ".join(origins.get(value.tag, nothing).sources),
@@ -87,7 +87,8 @@ def show_profile(
     print_rows(rows, chosen, title=f"{named} as of {as_of}{merged}")
     if changes and chosen is Format.table:
         console().print()
-        print_rows(changes, chosen, ["tag", "before", "after", "redefined"], title=f"changed since {earlier}")
+        told = [{name: local_time(value, zone) for name, value in change.items()} for change in changes]
+        print_rows(told, chosen, ["tag", "before", "after", "redefined"], title=f"changed since {earlier}")
     # An attribute that has had one value only is told by its tag.
     several = Counter(version.attribute for version in versions)
     shown = [row for row in history if several[str(row["attribute"])] > 1]

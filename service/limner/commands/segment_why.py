@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -105,9 +106,10 @@ def why(
         told = {"member": found.member, "tests": tests, "changes": changes, "exact": found.flips.exact}
         print_object({**content, **told, "sentence_en": sentences["en"], "sentence_zh": sentences["zh"]}, chosen)
         return
+    zone = project.workspace.timezone
     rows = [
         {
-            "place": test["place"], "under": test["under"] or None, "condition": test["condition"], "value": _shown(test),
+            "place": test["place"], "under": test["under"] or None, "condition": test["condition"], "value": _shown(test, zone),
             "met": test["met"], "wanted": test["wanted"], "from": "; ".join(_told(origin) for origin in test["origins"]) or None,
         }
         for test in tests
@@ -143,8 +145,11 @@ def _told(origin: dict[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _shown(test: dict[str, Any]) -> Any:
-    values = test["values"]
+def _shown(test: dict[str, Any], timezone: ZoneInfo) -> Any:
+    """What a test is of, of times by the clock of the zone in which their days are counted."""
+    from limner.output import local_time
+
+    values = {tag: local_time(value, timezone) for tag, value in test["values"].items()}
     if test["measured"] is not None:
         return test["measured"]
     if test["standing_words"] is not None:
