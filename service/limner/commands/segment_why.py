@@ -45,6 +45,7 @@ def why(
     """
     from dataclasses import asdict
 
+    from limner.heads import said
     from limner.output import Format, console, print_object, print_rows
     from limner_profile.errors import Issue, RefusedError
     from limner_profile.lookup import find_user, read_origins
@@ -110,11 +111,14 @@ def why(
     rows = [
         {
             "place": test["place"], "under": test["under"] or None, "condition": test["condition"], "value": _shown(test, zone),
-            "met": test["met"], "wanted": test["wanted"], "from": "; ".join(_told(origin) for origin in test["origins"]) or None,
+            "met": test["met"], "wanted": test["wanted"], "from": "; ".join(_told(origin, wanted) for origin in test["origins"]) or None,
         }
         for test in tests
     ]  # fmt: skip
-    print_rows(rows, chosen, title=f"{content['user_id']} as of {content['as_of']}")
+    title = said(
+        f"{content['user_id']} as of {content['as_of']}", f"{content['user_id']}，截至 {content['as_of']}", wanted
+    )
+    print_rows(rows, chosen, title=title, language=wanted)
     if chosen is Format.table:
         console().print()
         console().print(sentences[wanted], markup=False, soft_wrap=True)
@@ -138,10 +142,13 @@ def _origins(test: Test, kinds: dict[str, dict[str, Any]], origins: dict[str, Va
     return found
 
 
-def _told(origin: dict[str, Any]) -> str:
+def _told(origin: dict[str, Any], language: str) -> str:
+    from limner.heads import said
+
     parts = [origin["kind"], origin["window"], ", ".join(origin["sources"])]
     if origin["events"] is not None:
-        parts.append(f"{origin['events']:,} event{'' if origin['events'] == 1 else 's'}")
+        events = f"{origin['events']:,}"
+        parts.append(said(f"{events} event{'' if origin['events'] == 1 else 's'}", f"{events} 个事件", language))
     return ", ".join(part for part in parts if part)
 
 
