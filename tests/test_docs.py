@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,24 +45,22 @@ def readme_commands(name: str) -> list[str]:
     return found[1].strip().splitlines()
 
 
-def test_the_tour_of_the_readme_runs(reading_project: Project, tmp_path: Path) -> None:
+def test_the_tour_of_the_readme_runs(
+    reading_project: Project,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_main: Callable[..., tuple[int, str, str]],
+) -> None:
     shutil.copytree(reading_project.workspace.root, tmp_path / "tour")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1"}
+    monkeypatch.chdir(tmp_path / "tour")
     commands = readme_commands("tour")
     assert len(commands) >= 8
     for line in commands:
         words = shlex.split(line)
         assert words[0] == "limner"
-        run = subprocess.run(
-            [sys.executable, "-m", "limner.cli", *words[1:]],
-            cwd=tmp_path / "tour",
-            env=environment,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-        )
-        assert run.returncode == 0, f"{line}\n{run.stderr}"
-        assert run.stdout.strip(), f"{line} printed nothing"
+        code, out, err = run_main(*words[1:])
+        assert code == 0, f"{line}\n{err}"
+        assert out.strip(), f"{line} printed nothing"
     assert (
         (tmp_path / "tour" / "quiet_payers.csv")
         .read_text(encoding="utf-8")

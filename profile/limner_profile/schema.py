@@ -6,7 +6,8 @@ declarations. Imports errors only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,18 @@ from limner_profile.errors import InternalError
 from limner_profile.sql_text import text_of
 
 _AT_ONCE = 500  # rows of one INSERT
+
+
+@contextmanager
+def together(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Statements that are one transaction: each by itself is written to the disk and waited for."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from limner_profile.disk import fsync, writing
 from limner_profile.errors import BusyError, InternalError, Issue, RefusedError, UnknownNameError, unknown_name
 from limner_profile.readers import connect_reader
-from limner_profile.schema import table
+from limner_profile.schema import table, together
 
 _ID = re.compile(r"^\d{8}-\d{4,}$")
 _MOVES = "moves.jsonl"
@@ -262,15 +262,17 @@ class SnapshotStore:
                     connection.execute("SET threads = 2")
                     connection.execute("SET temp_directory = ?", [str(self.state / "tmp")])
                     connection.execute("SET GLOBAL file_search_path = ?", [str(self.state.resolve())])
-                    SNAPSHOT_TABLE.create(connection, replace=True)
                     row = {
                         "id": snapshot_id,
                         "as_of": as_of.astimezone(UTC).replace(tzinfo=None),
                         "timezone": str(timezone),
                         "parent": parent,
                     }
-                    SNAPSHOT_TABLE.insert(connection, [{**row, "created_at": datetime.now(UTC).replace(tzinfo=None)}])
-                    RUNS_TABLE.create(connection)
+                    with together(connection):
+                        SNAPSHOT_TABLE.create(connection, replace=True)
+                        now = datetime.now(UTC).replace(tzinfo=None)
+                        SNAPSHOT_TABLE.insert(connection, [{**row, "created_at": now}])
+                        RUNS_TABLE.create(connection)
                     yield SnapshotWriter(snapshot_id, as_of, connection)
                     connection.execute("CHECKPOINT")
                 self._publish(temporary, path)

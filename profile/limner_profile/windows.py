@@ -127,10 +127,16 @@ def parse_as_of(text: str, timezone: ZoneInfo) -> datetime:
     return (instant if instant.tzinfo else instant.replace(tzinfo=timezone)).astimezone(UTC)
 
 
+@lru_cache(maxsize=1)
+def _timezones() -> frozenset[str]:
+    """The names of all zones, which are looked for on the disk."""
+    return frozenset(available_timezones())
+
+
 def parse_timezone(name: str) -> ZoneInfo:
     """The time zone called `name`; raises ValueError with the nearest name."""
-    if name not in available_timezones():
+    if name not in _timezones():
         raise ValueError(
-            f"unknown time zone {name!r} | {did_you_mean(name, available_timezones(), 'an IANA name such as Asia/Shanghai')}"
+            f"unknown time zone {name!r} | {did_you_mean(name, _timezones(), 'an IANA name such as Asia/Shanghai')}"
         )
     return ZoneInfo(name)

@@ -9,16 +9,16 @@ import sys
 import typer
 
 import limner
-import limner.commands.funnels
-import limner.commands.retention
 from limner.commands import (
     build,
     comparing,
     demo,
     exports,
+    funnels,
     init,
     insights,
     profile,
+    retention,
     sample,
     scenarios,
     segment_definitions,
@@ -96,6 +96,8 @@ segments.app.command("history")(segment_history.history)
 segments.app.command("overlap")(segment_overlap.overlap)
 segments.app.command("suggest")(segment_suggest.suggest)
 segments.app.command("compare")(comparing.compare)
+segments.app.command("funnel")(funnels.funnel)
+segments.app.command("retention")(retention.retention)
 segments.app.command("check")(segment_definitions.check)
 segments.app.command("build")(segment_definitions.build)
 app.add_typer(segments.app, name="segments", rich_help_panel="Act")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import duckdb
 
 from limner.steps import Progress
 from limner_profile.catalog import read_catalog
-from limner_profile.csv_dialect import csv_reader, is_csv
+from limner_profile.csv_dialect import csv_delimiter, csv_reader, is_csv
 from limner_profile.erasure import Erasure, ErasurePlan, erase, plan_erasure
 from limner_profile.erasure_scan import Wanted
 from limner_profile.errors import Issue, RefusedError, UserError
@@ -27,7 +28,7 @@ from limner_segments.exports.manifest import left_path, manifest_path
 
 @dataclass(frozen=True)
 class Outside:
-    """What still names people and is not Limner's to change: sources with their rows, exports, files of values, definitions.
+    """What still names people and is not Limner's to change: sources with their rows, exports, files of values, definitions, lists.
 
     `platform_exports` are files of contact data without ids, in which nobody can be looked for.
     """
@@ -37,6 +38,7 @@ class Outside:
     values: tuple[str, ...]
     definitions: tuple[str, ...]
     platform_exports: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
 
 
 def plan_only(workspace: Workspace, users: list[str], progress: Progress, *, everywhere: bool) -> ErasurePlan:
@@ -76,7 +78,24 @@ def find_outside(workspace: Workspace, plan: ErasurePlan) -> Outside:
         path.relative_to(root).as_posix() for path in texts if path.name != EXCEPTIONS and _names(path, plan.wanted)
     )
     nameless = tuple(_shown(path, root) for path in exports if _kind_of(path) in ("google", "meta"))
-    return Outside(sources, holding, _in_values(workspace, plan.wanted), naming, nameless)
+    lists = tuple(
+        path.relative_to(root).as_posix() for path in sorted(root.glob("lists/**/*")) if _listed(path, plan.wanted)
+    )
+    return Outside(sources, holding, _in_values(workspace, plan.wanted), naming, nameless, lists)
+
+
+def _listed(path: Path, wanted: Wanted) -> bool:
+    """Whether a list of users, a text file or CSV, has a cell that is one of the ids."""
+    if not path.is_file():
+        return False
+    ids = set(wanted.ids)
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        if path.suffix.casefold() != ".csv":
+            return any(line.strip() in ids for line in file)
+        try:
+            return any(cell.strip() in ids for row in csv.reader(file, delimiter=csv_delimiter(path)) for cell in row)
+        except (csv.Error, UserError):  # what cannot be read as CSV is searched as what it is
+            return any(id_.encode() in path.read_bytes() for id_ in ids)
 
 
 def _exports(workspace: Workspace) -> list[Path]:

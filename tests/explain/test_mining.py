@@ -155,8 +155,8 @@ def test_six_hundred_conditions_on_thirty_thousand_rows_take_about_a_second() ->
     rng = np.random.default_rng(12)
     matrix = rng.random((30_000, 600), dtype=np.float32) < 0.2
     scores = rng.beta(1, 10, 30_000) * (1 + matrix[:, 0] + matrix[:, 301])
-    started = time.perf_counter()
+    started = time.process_time()
     rules = mine_rules(matrix, [f"t{at // 10}" for at in range(600)], scores)
     # Measured: 0.3 s. The limit leaves room for a busy machine and still fails for a loop over 180,000 pairs.
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert (0, 301) in [rule.conditions for rule in rules]

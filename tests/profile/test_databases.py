@@ -232,6 +232,18 @@ def _binaries() -> Path | None:
     return Path(at).resolve().parent if at else None
 
 
+def _free_port() -> int:
+    """A port below those that the system hands out by itself, so that no server of another test process takes it meanwhile."""
+    for port in range(20_000 + os.getpid() % 5_000, 30_000):
+        with socket.socket() as free:
+            try:
+                free.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The URL of a PostgreSQL server that lives in a temporary folder, owned by a user who is not root."""
@@ -243,9 +255,7 @@ def server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chmod(folder, 0o777)
         data, log = f"{folder}/data", f"{folder}/log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = _free_port()
 
         def call(*command: str) -> None:
             done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120, **as_user)

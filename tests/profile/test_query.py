@@ -139,7 +139,7 @@ def test_a_runaway_query_is_stopped(snapshot: Snapshot, sql: str) -> None:
     with pytest.raises(QueryError) as caught:
         run_query(snapshot, sql, seconds=0.2)
     assert caught.value.code == "query-timeout"
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 60  # each of them would take hours
     assert run_query(snapshot, "SELECT 1 AS a").rows == [(1,)]
 
 

@@ -196,8 +196,12 @@ cell = st.tuples(
     st.sampled_from(["2025-01-01", "2025-01-02", "2025-02-01", "never"]),
     st.sampled_from(["", "1", "2"]),
 )
+# A file of two rows and more none of whose times can be read is refused as retyped, and another test's matter.
+rows_of_a_file = st.lists(cell, min_size=1, max_size=4).filter(
+    lambda rows: len(rows) == 1 or any(time != "never" for _, time, _ in rows)
+)
 steps = st.lists(
-    st.tuples(st.sampled_from(["a1.csv", "a2.csv", "a3.csv"]), st.none() | st.lists(cell, min_size=1, max_size=4)),
+    st.tuples(st.sampled_from(["a1.csv", "a2.csv", "a3.csv"]), st.none() | rows_of_a_file),
     min_size=1,
     max_size=6,
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
@@ -166,3 +169,21 @@ def test_of_very_many_values_the_common_ones_are_found_and_counted_exactly(
                 assert (count.users, count.parts[1]) == (whole, inside)
             names = {count.name for count in counts}
             assert {"phone": "000", "mail": "", "post": "only here"}[tag] in names
+
+
+def test_a_comparison_does_not_wait_for_pandas() -> None:
+    """In a process of its own: to import it takes half as long as a whole comparison, which the first one would pay for."""
+    code = f"""
+import duckdb, sys
+from zoneinfo import ZoneInfo
+from limner_segments.comparison_columns import count_tags
+from limner_segments.comparison_counts import read_membership
+with duckdb.connect() as cursor:
+    columns = {", ".join(f"{sql} AS {name}" for name, (_, sql) in COLUMNS.items())!r}
+    cursor.execute(f"CREATE TABLE profiles AS SELECT 'u' || i AS user_id, {{columns}} FROM range(1000) AS t(i)")
+    count_tags(cursor, read_membership(cursor, "tiny = 1", "TRUE"), {TYPES!r}, ZoneInfo("UTC"))
+print("pandas" in sys.modules, "pyarrow" in sys.modules)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert answer.stdout.split() == ["False", "True"]

@@ -47,22 +47,9 @@ nordic_buyers: {where: in_segment('nordic') and in_segment('buyers')}
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(run_main: Run) -> Run:
     """Code, output and errors of `limner …`."""
-    from limner.cli import main
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["limner", *map(str, words)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return run_main
 
 
 @pytest.fixture(scope="module")
@@ -345,21 +332,21 @@ def test_segments_of_segments_are_quick_or_refused(root: Path, run: Run) -> None
     chain = ["s0: {where: spent >= 1}"]
     chain += [f"s{n}: {{where: in_segment('s{n - 1}') and (spent < {100 + n} or city = 'Oslo')}}" for n in range(1, 30)]
     (root / "segments" / "chain.yaml").write_text("\n".join(chain), encoding="utf-8")
-    begun = time.perf_counter()
+    begun = time.process_time()
     project = open_project(root)
     with project.store.open() as snapshot:
         assert measure_audience(snapshot, project.segments["s29"].condition).size == 3
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
     # Asked for twice at each level, the last of forty would be written out to 10¹² conditions.
     twice = ["s0: {where: spent >= 1}"]
     twice += [
         f"s{n}: {{where: in_segment('s{n - 1}') or not (in_segment('s{n - 1}') and spent < {n})}}" for n in range(1, 40)
     ]
     (root / "segments" / "chain.yaml").write_text("\n".join(twice), encoding="utf-8")
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(UserError) as refused:
         open_project(root)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
     assert [issue.code for issue in refused.value.issues] == ["segment-too-large"]
     assert refused.value.issues[0].where.startswith("segments/chain.yaml:")
     deep = [f"s{n}: {{where: in_segment('s{n - 1}')}}" for n in range(1, 200)]

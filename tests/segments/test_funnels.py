@@ -90,22 +90,24 @@ def run(
     return row
 
 
+CONNECTION = duckdb.connect(config={"threads": 1})  # one for all: opening it takes longer than a question
+
+
 def run_sql(acts: Sequence[ACTS], query: str) -> tuple[list[str], list[Any]]:
     """Columns and rows of a query over these acts and those of a user who is not in the audience."""
     users = sorted({act[0] for act in acts})
     rows = [*acts, ("stranger", AS_OF - timedelta(days=1), "a")]
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute("CREATE TABLE profiles (user_id VARCHAR, known_user BOOLEAN)")
-        connection.execute("CREATE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR)")
-        connection.execute(
-            f"INSERT INTO profiles VALUES ('idle', true), ('stranger', false) {', (?, true)' * len(users)}", users
-        )
-        connection.execute(
-            f"INSERT INTO events VALUES {', '.join(['(?, ?, ?)'] * len(rows))}",
-            [value for user, time, event in rows for value in (user, time.replace(tzinfo=None), event)],
-        )
-        cursor = connection.execute(query)
-        return [column[0] for column in cursor.description or ()], cursor.fetchall()
+    CONNECTION.execute("CREATE OR REPLACE TABLE profiles (user_id VARCHAR, known_user BOOLEAN)")
+    CONNECTION.execute("CREATE OR REPLACE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR)")
+    CONNECTION.execute(
+        f"INSERT INTO profiles VALUES ('idle', true), ('stranger', false) {', (?, true)' * len(users)}", users
+    )
+    CONNECTION.execute(
+        f"INSERT INTO events VALUES {', '.join(['(?, ?, ?)'] * len(rows))}",
+        [value for user, time, event in rows for value in (user, time.replace(tzinfo=None), event)],
+    )
+    cursor = CONNECTION.execute(query)
+    return [column[0] for column in cursor.description or ()], cursor.fetchall()
 
 
 def at(text: str) -> datetime:

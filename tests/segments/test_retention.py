@@ -100,24 +100,28 @@ def oracle(acts: Sequence[ACTS], asked: Retention, tags: dict[str, Any]) -> list
     ]  # fmt: skip
 
 
+CONNECTION = duckdb.connect(config={"threads": 1})  # one for all: opening it takes longer than a question
+
+
 def run(acts: Sequence[ACTS], asked: Retention, tags: dict[str, Any]) -> list[tuple[date, int, int, int]]:
     query = retention_query(parse("wanted = true"), asked, Scope(AS_OF, BERLIN))
     rows = [*acts, ("stranger", SPRING, "a"), ("stranger", SPRING, "b")]
     days = isinstance(asked.start, StartTag) and asked.start.kind == "date"
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute(
-            f"CREATE TABLE profiles (user_id VARCHAR, wanted BOOLEAN, joined {'DATE' if days else 'TIMESTAMP'})"
-        )
-        connection.execute("CREATE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR)")
-        for user in (*USERS, "stranger"):
-            joined = tags.get(user)
-            value = joined and (local(joined) if days else joined.replace(tzinfo=None))
-            connection.execute("INSERT INTO profiles VALUES (?, ?, ?)", [user, user in USERS, value])
-        connection.execute(
-            f"INSERT INTO events VALUES {', '.join(['(?, ?, ?)'] * len(rows))}",
-            [value for user, time, event in rows for value in (user, time.replace(tzinfo=None), event)],
-        )
-        return connection.execute(query.sql(dialect="duckdb")).fetchall()
+    CONNECTION.execute(
+        f"CREATE OR REPLACE TABLE profiles (user_id VARCHAR, wanted BOOLEAN, joined {'DATE' if days else 'TIMESTAMP'})"
+    )
+    CONNECTION.execute("CREATE OR REPLACE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR)")
+    people: list[Any] = []
+    for user in (*USERS, "stranger"):
+        joined = tags.get(user)
+        people += [user, user in USERS, joined and (local(joined) if days else joined.replace(tzinfo=None))]
+    marks = ", ".join(["(?, ?, ?)"] * (len(USERS) + 1))
+    CONNECTION.execute(f"INSERT INTO profiles VALUES {marks}", people)
+    CONNECTION.execute(
+        f"INSERT INTO events VALUES {', '.join(['(?, ?, ?)'] * len(rows))}",
+        [value for user, time, event in rows for value in (user, time.replace(tzinfo=None), event)],
+    )
+    return CONNECTION.execute(query.sql(dialect="duckdb")).fetchall()
 
 
 MOMENTS = st.builds(

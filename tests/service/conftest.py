@@ -36,42 +36,31 @@ def small_samples() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """`limner demo --no-serve` on 1,000 users: built, trained on churn, a card saved and exported."""
+def run_once() -> Callable[..., tuple[str, str]]:
+    """Stdout and stderr of `limner …`, which must succeed: for fixtures that live longer than a test."""
     from limner.cli import main
 
+    def run(*arguments: object) -> tuple[str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["limner", *map(str, arguments)])
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
+                main()
+        assert end.value.code == 0, err.getvalue()
+        return out.getvalue(), err.getvalue()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_demo(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., tuple[str, str]]) -> Demo:
+    """`limner demo --no-serve` on 1,000 users: built, trained on churn, a card saved and exported."""
     root = tmp_path_factory.mktemp("small") / "demo"
-    out, err = io.StringIO(), io.StringIO()
-    with small_samples(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["limner", "demo", "--no-serve", "--dir", str(root)])
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-            main()
-    assert end.value.code == 0, err.getvalue()
-    return Demo(root, out.getvalue(), err.getvalue())
+    with small_samples():
+        return Demo(root, *run_once("demo", "--no-serve", "--dir", root))
 
 
 @pytest.fixture
 def copied(small_demo: Demo, tmp_path: Path) -> Path:
     """A copy of the small demo's workspace, to write to."""
     return shutil.copytree(small_demo.root, tmp_path / "copy")
-
-
-@pytest.fixture
-def run_main(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Exit code, stdout and stderr of `limner …`, run in this process through the very function of the command."""
-    from limner.cli import main
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["limner", *(str(argument) for argument in arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run

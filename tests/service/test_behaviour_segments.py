@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,21 @@ either:
 }
 
 
-@pytest.fixture
-def root(tmp_path: Path, run_main: Run) -> Path:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., object]) -> Path:
     """A workspace that was built."""
+    root = tmp_path_factory.mktemp("built")
     for name, text in FILES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    assert run_main("build", "--dir", str(tmp_path), "--as-of", "2025-03-01")[0] == 0
-    return tmp_path
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    run_once("build", "--dir", root, "--as-of", "2025-03-01")
+    return root
+
+
+@pytest.fixture
+def root(built: Path, tmp_path: Path) -> Path:
+    """A copy of it, to write to."""
+    return shutil.copytree(built, tmp_path / "copy")
 
 
 def result(run_main: Run, root: Path, *words: str) -> Any:

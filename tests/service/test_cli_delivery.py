@@ -31,7 +31,7 @@ exports:
   consent: agrees
   destinations:
     drop: {as: csv, columns: [city]}
-    hook: {as: webhook, url: "URL", secret_env: LIMNER_TEST_SECRET, batch: 4, timeout: 5, attempts: 1, columns: [city]}
+    hook: {as: webhook, url: "URL", secret_env: LIMNER_TEST_SECRET, batch: 4, timeout: 60, attempts: 1, columns: [city]}
 """
 TAGS = """
 acts: {kind: count, event: act, window: all}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,18 +44,24 @@ friend: {kind: last, event: act, of: friend, window: all}
 }
 
 
-@pytest.fixture
-def root(tmp_path: Path, run_main: Run) -> Path:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., object]) -> Path:
     """A workspace with two snapshots, audiences with changes, rejects, merged ids and an export."""
-    root = tmp_path / "shop"
+    root = tmp_path_factory.mktemp("built")
     for name, text in FILES.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert run_main("build", "--dir", root, "--as-of", "2025-01-01")[0] == 0
-    assert run_main("build", "--dir", root)[0] == 0
-    assert run_main("segments", "export", "active", "--dir", root)[0] == 0
+    run_once("build", "--dir", root, "--as-of", "2025-01-01")
+    run_once("build", "--dir", root)
+    run_once("segments", "export", "active", "--dir", root)
     return root
+
+
+@pytest.fixture
+def root(built: Path, tmp_path: Path) -> Path:
+    """A copy of it, to write to."""
+    return shutil.copytree(built, tmp_path / "copy")
 
 
 def occurrences(state: Path, *ids: str) -> list[str]:
@@ -236,7 +243,12 @@ def test_leftovers_of_killed_runs_go_and_files_outside_are_named(root: Path, run
     (root / "tags" / "u.yaml").write_text(
         "annas: {kind: count, event: act, where: friend = 'anna-4711'}\n", encoding="utf-8"
     )
+    (root / "lists").mkdir()
+    (root / "lists" / "vip.txt").write_text("bert\n anna-4711 \n", encoding="utf-8")
+    (root / "lists" / "calm.csv").write_text("user_id;why\nanna-47110;x\nbert;anna-4711x\n", encoding="utf-8")
+    (root / "lists" / "loud.csv").write_text("user_id;why\nbert;x\nphone-0815;y\n", encoding="utf-8")
     found = rows(run_main, "users", "erase", "anna-4711", "--yes", "--dir", root)
+    assert found["lists"] == ["lists/loud.csv", "lists/vip.txt"]
     assert {"place": "leftovers of killed runs", "rows": 2, "values": 0, "left": 0} in found["places"]
     assert occurrences(state, "anna-4711", "phone-0815") == []
     assert (found["values"], found["definitions"]) == (["gifts.csv"], ["tags/u.yaml"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,17 +36,24 @@ AGAIN = (
 )
 
 
-@pytest.fixture
-def root(tmp_path: Path, run_main: Run) -> Path:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., object]) -> Path:
     """A workspace whose users have numbers for ids, which stand among numbers, texts and ids of events."""
+    root = tmp_path_factory.mktemp("built")
     for name, text in FILES.items():
-        path = tmp_path / name
+        path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    (tmp_path / "acts2.csv").write_text(AGAIN, encoding="utf-8")
-    assert run_main("build", "--dir", tmp_path)[0] == 0
-    assert run_main("users", "erase", "100000001", "--yes", "--dir", tmp_path)[0] == 0
-    return tmp_path
+    (root / "acts2.csv").write_text(AGAIN, encoding="utf-8")
+    run_once("build", "--dir", root)
+    run_once("users", "erase", "100000001", "--yes", "--dir", root)
+    return root
+
+
+@pytest.fixture
+def root(built: Path, tmp_path: Path) -> Path:
+    """A copy of it, to write to."""
+    return shutil.copytree(built, tmp_path / "copy")
 
 
 def rows(run: Run, *arguments: object) -> Any:

@@ -37,23 +37,23 @@ def environment(**more: str) -> dict[str, str]:
 
 def limner(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "limner.cli", *(str(argument) for argument in arguments)]
-    return subprocess.run(command, env=environment(**more), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment(**more), capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_the_help_answers_at_once_and_loads_nothing_heavy() -> None:
     code = (
-        "import sys, time; started = time.perf_counter(); sys.argv = ['limner', '--help']\n"
+        "import sys, time; sys.argv = ['limner', '--help']\n"
         "import limner.cli\n"
         "try:\n    limner.cli.main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
         f"found = [name for name in {HEAVY!r} if name in sys.modules]\n"
-        "print('took', time.perf_counter() - started, 'found', found)\n"
+        "print('took', time.process_time(), 'found', found)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=300, check=True
     )
     last = done.stdout.splitlines()[-1].split()
     assert last[2:] == ["found", "[]"]
-    assert float(last[1]) < 1.5  # half a second on a quiet machine
+    assert float(last[1]) < 1.5  # seconds of the processor, whoever else uses it: a third of one on a quiet machine
 
 
 def test_a_mistake_and_a_result_as_a_process(reading_project: Project) -> None:
@@ -138,7 +138,8 @@ def test_an_interrupted_build_leaves_the_snapshot_before_it(reading_project: Pro
     assert limner("build", "--dir", tmp_path).returncode == 0
     before = (tmp_path / ".limner" / "snapshots" / "CURRENT").read_text()
     code = (
-        "import sys, time, limner.project as work\n"
+        "import signal, sys, time, limner.project as work\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # where the tests run in the background, it is ignored
         "def slow(*_): print('writing', flush=True); time.sleep(30)\n"
         "work.write_profiles = slow\n"
         f"sys.argv = ['limner', 'build', '--dir', {str(tmp_path)!r}]\n"
@@ -152,7 +153,7 @@ def test_an_interrupted_build_leaves_the_snapshot_before_it(reading_project: Pro
         assert process.stdout.readline() == "writing\n"
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert err.rstrip().endswith("stopped; nothing half-written is in use")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from segments.small import ACTS, PEOPLE, TAGS, make_workspace
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def shop(tmp_path: Path, run_main: Run) -> Path:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., object]) -> Path:
     """Built on 3 February, then on 5 March with one more user, one tag redefined, one added and one removed."""
-    root = tmp_path / "shop"
+    root = tmp_path_factory.mktemp("built")
     make_workspace(root, segments="visitors: {where: visits_30d >= 1}\nnorth: {where: city = 'Oslo'}\n")
-    assert run_main("build", "--dir", root, "--as-of", "2025-02-03")[0] == 0
+    run_once("build", "--dir", root, "--as-of", "2025-02-03")
     make_workspace(
         root,
         people=PEOPLE + "u3,2025-02-20,Oslo\n",
@@ -28,8 +29,14 @@ def shop(tmp_path: Path, run_main: Run) -> Path:
         tags=TAGS.replace("window: all", "window: 60d").replace("last_city:", "liked:") + "\n",
         segments="visitors: {where: visits_30d >= 1}\nnorth: {where: city != 'Rome'}\nnew: {where: liked = 'book'}\n",
     )
-    assert run_main("build", "--dir", root, "--as-of", "2025-03-05")[0] == 0
+    run_once("build", "--dir", root, "--as-of", "2025-03-05")
     return root
+
+
+@pytest.fixture
+def shop(built: Path, tmp_path: Path) -> Path:
+    """A copy of it, to write to."""
+    return shutil.copytree(built, tmp_path / "copy")
 
 
 def test_diff_says_what_changed(shop: Path, run_main: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,12 +26,18 @@ back:
 """
 
 
-@pytest.fixture
-def shop(tmp_path: Path, run_main: Run) -> Path:
-    root = tmp_path / "shop"
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., object]) -> Path:
+    root = tmp_path_factory.mktemp("built")
     make_workspace(root, segments="north: {where: city = 'Oslo'}\n", scenarios=SCENARIO)
-    assert run_main("build", "--dir", root, "--as-of", "2025-02-03")[0] == 0
+    run_once("build", "--dir", root, "--as-of", "2025-02-03")
     return root
+
+
+@pytest.fixture
+def shop(built: Path, tmp_path: Path) -> Path:
+    """A copy of it, to write to."""
+    return shutil.copytree(built, tmp_path / "copy")
 
 
 def test_lineage_from_column_to_use(shop: Path, run_main: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,15 +54,21 @@ alike: {where: "like_segment('members', top => 30)"}
 }
 
 
-@pytest.fixture
-def root(tmp_path: Path, run_main: Run) -> Path:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., object]) -> Path:
     """A workspace that was built."""
+    root = tmp_path_factory.mktemp("built")
     for name, text in FILES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    code, _, err = run_main("build", "--dir", str(tmp_path), "--as-of", "2025-03-01")
-    assert code == 0, err
-    return tmp_path
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    run_once("build", "--dir", root, "--as-of", "2025-03-01")
+    return root
+
+
+@pytest.fixture
+def root(built: Path, tmp_path: Path) -> Path:
+    """A copy of it, to write to."""
+    return shutil.copytree(built, tmp_path / "copy")
 
 
 def result(run_main: Run, root: Path, *words: str) -> Any:
@@ -89,6 +96,13 @@ def test_one_number_on_every_surface(root: Path, run_main: Run) -> None:
     assert not members.intersection(expected["alike"])
     # Members spend more: whoever is like them does, too.
     assert sum(int(user[1:]) for user in expected["alike"]) / 30 > 150
+    (learned,) = result(run_main, root, "segments", "show", "alike")["lookalikes"]
+    assert (learned["segment"], learned["top"], learned["seed"]) == ("members", 30, len(members))
+    assert learned["candidates"] == USERS - len(members)
+    assert 0.6 < learned["auc_low"] < learned["auc"] < learned["auc_high"] <= 1
+    assert "spend" in learned["tags"]
+    _, told, _ = run_main("segments", "show", "alike", "--dir", str(root))
+    assert f"members: AUC {learned['auc']:.2f}" in told
     for name, users in expected.items():
         _, sql, _ = run_main("segments", "sql", name, "--dir", str(root))
         assert [row["user_id"] for row in result(run_main, root, "sql", sql)] == users

@@ -142,7 +142,9 @@ class Tally:
         """A row a user over the relation of that name, a column a choice."""
         since = earliest(self.starts)
         columns: list[exp.Expr] = []
-        places: list[exp.Expr] = []
+        # Where the second is asked for, values have places, and the one at the first place need not be looked for again.
+        ranked = [key for give, key in self.choices if give == "runner_up"]
+        places: dict[str, exp.Expr] = {}
         for index, ((give, key), start) in enumerate(self.choices.items()):
             # A value is in the window when it was acted on last in the window: windows end at as_of.
             inside: list[exp.Expr] = []
@@ -157,20 +159,22 @@ class Tally:
                     this=as_number(filtered(exp.Max(this=weight.copy()), inside)),
                     expression=exp.Nullif(this=total, expression=exp.Literal.number(0)),
                 )
-            elif give == "runner_up":
+            elif key in ranked:
                 partition = [exp.column("user_id"), *(condition.copy() for condition in inside)]
                 order = [ordered(exp.column(name), descending=True) for name in (weight.name, *_ORDER[1:])]
                 place = exp.Window(this=exp.RowNumber(), partition_by=partition, order=exp.Order(expressions=order))
-                places.append(exp.alias_(place, f"place{index}"))
-                second = exp.EQ(this=exp.column(f"place{index}"), expression=exp.Literal.number(2))
-                column = filtered(exp.Max(this=exp.column("value")), [*inside, second])
+                name = f"place{ranked.index(key)}"
+                places[name] = exp.alias_(place, name)
+                number = exp.Literal.number(2 if give == "runner_up" else 1)
+                at_place = exp.EQ(this=exp.column(name), expression=number)
+                column = filtered(exp.Max(this=exp.column("value")), [*inside, at_place])
             else:
                 best = exp.ArgMax(this=exp.column("value"), expression=row_of(weight.name, *_ORDER[1:]))
                 column = filtered(best, inside)
             columns.append(exp.alias_(column, f"c{index}"))
         source: exp.Expr = exp.Table(this=exp.to_identifier(pairs))
         if places:
-            source = exp.select("*", *places).from_(source).subquery("placed")
+            source = exp.select("*", *places.values()).from_(source).subquery("placed")
         return exp.select("user_id", *columns).from_(source).group_by("user_id")
 
 

@@ -211,14 +211,19 @@ def ascii_url(url: str) -> str:
     return urlunsplit((parts.scheme, netloc, path, query, ""))
 
 
-def shown_url(url: str) -> str:
-    """The URL without its query, which may hold a key.
+# Sixteen letters and digits or more, with both among them.
+_KEY = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_=.~%-]{16,}")
 
-    >>> shown_url("https://crm.example.com:8443/in?key=1")
-    'https://crm.example.com:8443/in'
+
+def shown_url(url: str) -> str:
+    """The URL without what may be a key: its query, and parts of the path that no person would choose.
+
+    >>> shown_url("https://crm.example.com:8443/in?key=1"), shown_url("https://hooks.example.com/T02AB/x7Gh20pQz81LmNv4Rt6K")
+    ('https://crm.example.com:8443/in', 'https://hooks.example.com/T02AB/x7Gh…')
     """
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}"
+    path = "/".join(f"{part[:4]}…" if _KEY.fullmatch(part) else part for part in parts.path.split("/"))
+    return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def check_list_names(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,14 +18,12 @@ from limner.commands.options import (
     segment_of,
     style_of,
 )
-from limner.commands.segments import app
 
 if TYPE_CHECKING:
     from limner.project import Project
     from limner_segments.funnels import FunnelStep, Step
 
 
-@app.command("funnel")
 def funnel(
     name: SegmentName = None,
     directory: Dir = Path("."),

@@ -18,7 +18,6 @@ from limner.commands.options import (
     segment_of,
     style_of,
 )
-from limner.commands.segments import app
 
 if TYPE_CHECKING:
     from limner.project import Project
@@ -30,7 +29,6 @@ EventWhere = Annotated[
 ]
 
 
-@app.command("retention")
 def retention(
     event: Annotated[
         str, typer.Option("--event", help="What counts as coming back: an event, or several with commas.")

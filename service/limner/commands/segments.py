@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -26,8 +28,10 @@ def show_segment(
     name: SegmentName = None, directory: Dir = Path("."), where: WhereText = None, style: Style = "table"
 ) -> None:
     """Show a segment: its condition as text, as a sentence and as SQL, and its size."""
-    from limner.output import print_object
+    from limner.output import Format, print_object
     from limner_segments.audience import audience_query, measure_audience, prepare
+    from limner_segments.conditions.like_segment import LikeSegment
+    from limner_segments.conditions.scope import scope_of
 
     chosen = style_of(style)
     project = opened(directory)
@@ -36,14 +40,28 @@ def show_segment(
         note_stale(project, snapshot, named)
         measured = measure_audience(snapshot, named.condition)
         sql = audience_query(named.condition, prepare(snapshot.connection, named.condition)).sql(dialect="duckdb")
-    content = {
+        lookalikes = [
+            {"segment": call.segment, "top": call.top}
+            | asdict(call.describe(scope_of(snapshot.connection), snapshot.connection))
+            for call in named.condition.walk()
+            if isinstance(call, LikeSegment)
+        ]
+    content: dict[str, Any] = {
         "name": named.name or None, "title": named.title("en") or None, "purpose": named.segment.purpose or None,
         "condition": named.segment.where.to_text(), "sentence_en": named.sentence("en", project.catalog),
         "sentence_zh": named.sentence("zh", project.catalog), "sql": sql,
         "size": measured.size, "share": measured.share, "unknown_share": measured.unknown_share,
         "origin": named.segment.origin.model_dump() if named.segment.origin else None,
     }  # fmt: skip
+    if lookalikes:
+        content["lookalikes"] = "; ".join(map(_told, lookalikes)) if chosen is Format.table else lookalikes
     print_object(content, chosen)
+
+
+def _told(found: dict[str, Any]) -> str:
+    auc = f"AUC {found['auc']:.2f} ({found['auc_low']:.2f}–{found['auc_high']:.2f}) out of fold"
+    crowd = f"{found['seed']:,} users against {found['candidates']:,}"
+    return f"{found['segment']}: {auc}, {crowd}, by {len(found['tags'])} tags"
 
 
 @app.command("size")

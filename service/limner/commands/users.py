@@ -184,6 +184,7 @@ def _say_erasure(
         content["sources"] = [{"source": name, "origin": origin, "rows": n} for name, origin, n in outside.sources]
         content |= {"exports": list(outside.exports), "values": list(outside.values)}
         content |= {"definitions": list(outside.definitions), "platform_exports": list(outside.platform_exports)}
+        content["lists"] = list(outside.lists)
         print_object({**content, "ambiguous": list(plan.ambiguous)}, style)
         return
     print_rows(rows, style, list(rows[0]) if rows else ["place", "rows", "values"])
@@ -201,6 +202,7 @@ def _say_erasure(
     ]
     notes += [f"the values of {path} still hold them" for path in outside.values]
     notes += [f"{path} names them" for path in outside.definitions]
+    notes += [f"the list {path} still holds them" for path in outside.lists]
     if plan.ambiguous:
         listed = ", ".join(plan.ambiguous[:8]) + (", …" if len(plan.ambiguous) > 8 else "")
         notes.append(

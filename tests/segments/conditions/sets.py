@@ -31,9 +31,11 @@ def profiles(users: Mapping[str, Mapping[str, Any]]) -> duckdb.DuckDBPyConnectio
     types = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR"}
     columns = "".join(f', "{name}" {types.get(type(value), "DATE")}' for name, value in known.items())
     connection.execute(f"CREATE TABLE profiles (user_id VARCHAR{columns})")
-    marks = ", ".join("?" * (len(names) + 1))
-    for user in reversed(list(users)):  # no kind may lean on the order of the rows
-        connection.execute(f"INSERT INTO profiles VALUES ({marks})", [user, *(users[user].get(name) for name in names)])
+    marks = f"({', '.join('?' * (len(names) + 1))})"
+    rows = [[user, *(users[user].get(name) for name in names)] for user in reversed(list(users))]  # in no kind's order
+    if rows:
+        values = [value for row in rows for value in row]
+        connection.execute(f"INSERT INTO profiles VALUES {', '.join([marks] * len(rows))}", values)
     return connection
 
 

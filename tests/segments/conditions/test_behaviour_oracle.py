@@ -33,18 +33,19 @@ acts = st.lists(
 Act = tuple[str, datetime, str, int | None]
 
 
+CONNECTION = duckdb.connect()  # one for all: opening it takes longer than a question
+CONNECTION.execute("CREATE TABLE profiles (user_id VARCHAR)")
+CONNECTION.executemany("INSERT INTO profiles VALUES (?)", [[user] for user in USERS])
+
+
 def matching(rows: list[Act], text: str) -> set[str]:
     """The users whom Limner's SQL finds."""
-    with duckdb.connect() as connection:
-        connection.execute("CREATE TABLE profiles (user_id VARCHAR)")
-        connection.executemany("INSERT INTO profiles VALUES (?)", [[user] for user in USERS])
-        connection.execute("CREATE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR, amount DOUBLE)")
-        if rows:
-            connection.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?)", [[u, t.replace(tzinfo=None), e, a] for u, t, e, a in rows]
-            )
-        query = audience_query(parse_condition(text), Scope(AS_OF, ZONE)).sql(dialect="duckdb")
-        return {row[0] for row in connection.execute(query).fetchall()}
+    CONNECTION.execute("CREATE OR REPLACE TABLE events (user_id VARCHAR, time TIMESTAMP, event VARCHAR, amount DOUBLE)")
+    if rows:
+        values = [value for u, t, e, a in rows for value in (u, t.replace(tzinfo=None), e, a)]
+        CONNECTION.execute(f"INSERT INTO events VALUES {', '.join(['(?, ?, ?, ?)'] * len(rows))}", values)
+    query = audience_query(parse_condition(text), Scope(AS_OF, ZONE)).sql(dialect="duckdb")
+    return {row[0] for row in CONNECTION.execute(query).fetchall()}
 
 
 def start_of(days: int) -> datetime:
