@@ -86,7 +86,8 @@ def test_adjoining_percentiles_part_everybody_with_a_value(values: list[float | 
 RANKED = {
     "few": "i % 7 - 3",
     "whole": "CASE WHEN i % 5 > 0 THEN CAST(i * 7919 % 900 AS BIGINT) END",
-    "real": "CASE WHEN i % 50 < 4 THEN (['nan'::DOUBLE, 'inf', '-inf', '-0'])[i % 50 + 1] WHEN i % 50 = 5 THEN 0 ELSE i * 31 % 997 / 7 END",
+    "real": "CASE WHEN i % 50 < 4 THEN (['nan'::DOUBLE, 'inf', '-inf', '-0'])[i % 50 + 1] WHEN i % 50 = 5 THEN 0.0 "
+    "ELSE i * 31 % 997 / 7.0 END",
     "money": "CAST(i * 31 % 997 / 7.0 AS DECIMAL(12, 2))",
     "day": "DATE '2024-01-01' + CAST(i * i % 400 AS INTEGER)",
     "moment": "TIMESTAMP '2024-12-31 22:00:00' + to_minutes(i * 7 % 1000)",
