@@ -135,3 +135,22 @@ def behaviour(dice: random.Random) -> str:
         f"active_days('{event}', at_least => {dice.randint(2, 6)}, within => '{window}')",
         f"sequence('{event}', step('order', within => '7d'), within => '{window}')",
     ])  # fmt: skip
+
+
+def ranked(project: Project, dice: random.Random) -> str:
+    """A random condition on the place of a user in the order of a number."""
+    name = dice.choice([name for name in (*TAGS, *MORE) if project.catalog[name].type == "number"])
+    percent = dice.choice([1, 5, 10, 20, 25, 50])
+    low = dice.choice([10, 25, 40, 60, 75])
+    return dice.choice([
+        f"in_top({name}, percent => {percent})", f"in_bottom({name}, percent => {percent})", f"in_percentile({name}, {low}, {low + 15})",
+        f"in_top({name}, {dice.choice([100, 1000, 10_000])})",
+    ])  # fmt: skip
+
+
+def drawn(dice: random.Random) -> str:
+    """A random condition on the salted hash of the user."""
+    salt = f"'salt {dice.randint(1, 9)}'"
+    return dice.choice(
+        [f"in_sample({salt}, {dice.choice([0.01, 0.1, 0.5])})", f"in_split({salt}, {dice.randint(1, 3)}, of => 3)"]
+    )

@@ -28,7 +28,7 @@ from typing import Any
 
 import duckdb
 import yaml
-from crowd import CONTACTS, MORE, behaviour, leaves, nested, prepare
+from crowd import CONTACTS, MORE, behaviour, drawn, leaves, nested, prepare, ranked
 from workload import AS_OF, TAGS
 
 from limner.project import Project, open_project
@@ -93,6 +93,25 @@ def size(project: Project, snapshot: Snapshot, runs: int) -> list[Result]:
     one = leaves(project, snapshot, dice)
     texts = [nested(one, dice) for _ in range(100)]
     return [sizes("size, five nested conditions on tags", 0.05, texts, snapshot)]
+
+
+def size_places(project: Project, snapshot: Snapshot, runs: int) -> list[Result]:
+    """Sizes of segments on tags with one condition that needs every user: a place in an order, or a draw by lot."""
+    dice = random.Random(5)
+    one = leaves(project, snapshot, dice)
+
+    def texts(more: Callable[[], str]) -> list[str]:
+        return [f"({nested(one, dice, 4)}) {dice.choice(['and', 'or'])} {more()}" for _ in range(40)]
+
+    return [
+        sizes(
+            "size, four conditions on tags and one on a place among all",
+            0.05,
+            texts(lambda: ranked(project, dice)),
+            snapshot,
+        ),
+        sizes("size, four conditions on tags and a random draw", 0.05, texts(lambda: drawn(dice)), snapshot),
+    ]
 
 
 def size_events(project: Project, snapshot: Snapshot, runs: int) -> list[Result]:
@@ -284,7 +303,7 @@ def compare_files(ours: Path, theirs: Path) -> None:
 
 
 MEASURES: dict[str, Callable[[Project, Snapshot, int], list[Result]]] = {
-    "size": size, "size_events": size_events, "compare": compare, "build": materialised, "overlap": overlap, "follow": follow, "export": export,
+    "size": size, "size_places": size_places, "size_events": size_events, "compare": compare, "build": materialised, "overlap": overlap, "follow": follow, "export": export,
 }  # fmt: skip
 
 

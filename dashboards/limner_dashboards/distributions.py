@@ -19,7 +19,7 @@ from limner_dashboards.formatting import plain
 from limner_dashboards.words import say
 from limner_profile.catalog import Catalog, CatalogTag
 from limner_profile.snapshots import Snapshot
-from limner_profile.tags.expressions import local_day
+from limner_profile.tags.expressions import calendar_day
 from limner_segments.conditions.scope import scope_of
 
 LEVELS = 5
@@ -35,8 +35,7 @@ def read_distribution(snapshot: Snapshot, entry: CatalogTag, language: str, min_
     elif entry.type in ("date", "time"):
         day: exp.Expr = exp.column(entry.name, quoted=True)
         if entry.type == "time":
-            scope = scope_of(snapshot.connection)
-            day = local_day(day, scope.as_of, scope.timezone)
+            day = calendar_day(day, scope_of(snapshot.connection).timezone)
         found = _groups(snapshot, f"CAST(year({day.sql(dialect='duckdb')}) AS VARCHAR)")
     else:
         found = _groups(snapshot, f'CAST("{entry.name}" AS VARCHAR)')

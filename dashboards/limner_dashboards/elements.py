@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limner_dashboards.formatting import percent
+from limner_dashboards.issues import mistake
 from limner_dashboards.terms import explain
 from limner_dashboards.theme import ACCENT, FONT, INK, LINE
 from limner_dashboards.words import say
@@ -113,12 +114,13 @@ def issue_lines(issues: Sequence[Issue], language: str) -> Any:
 
     lines = []
     for issue in issues:
-        remedy, _, pointed = issue.hint.partition("\n    ")
+        pointed = issue.hint.partition("\n    ")[2]
+        message, remedy = mistake(issue, language)
         place = place_in_words(issue.where, language)
         lines.append(
             html.Div(
                 [
-                    html.Div([issue.message, html.Span(f" ({place})", className="issue-place") if place else None]),
+                    html.Div([message, html.Span(f" ({place})", className="issue-place") if place else None]),
                     html.Div(remedy, className="issue-remedy") if remedy else None,
                     # The marker stands under its word only where both lines are as typed, in letters of one width.
                     html.Pre(pointed.replace("\n    ", "\n"), className="issue-text") if pointed else None,

@@ -17,6 +17,7 @@ from limner_profile.ingest import read_ingested
 from limner_profile.manifest import Ingested
 from limner_profile.overlaps import parquet_list
 from limner_profile.sources import is_acts
+from limner_profile.sql_text import text_of
 from limner_profile.workspace import Workspace
 
 
@@ -59,8 +60,15 @@ def attach_events(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
 
 def attach_files(connection: duckdb.DuckDBPyConnection, workspace: Workspace, catalog: Catalog) -> None:
     """Create the temporary relations of the tags that read files of their own; raises RefusedError for what is in them."""
-    for name, tag in catalog.computed.items():
-        tag.attach(connection, workspace.root, catalog[name].where)
+    zone = connection.execute("SELECT current_setting('TimeZone')").fetchall()[0][0]
+    connection.execute(
+        f"SET TimeZone = {text_of(str(workspace.timezone))}"
+    )  # local times in files are those of the workspace
+    try:
+        for name, tag in catalog.computed.items():
+            tag.attach(connection, workspace.root, catalog[name].where)
+    finally:
+        connection.execute(f"SET TimeZone = {text_of(zone)}")
 
 
 def in_use(workspace: Workspace) -> list[Ingested]:

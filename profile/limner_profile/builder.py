@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from sqlglot import exp
 
 from limner_profile.attached import attach_files, attach_sources, in_use
 from limner_profile.behaviour import write_events_view
 from limner_profile.casts import SQL_TYPE
 from limner_profile.catalog import Catalog, CatalogTag
-from limner_profile.compiler import STAGE_NAME, compile_late, compile_profiles
+from limner_profile.compiler import compile_late, compile_profiles
 from limner_profile.errors import Issue, RefusedError
 from limner_profile.freshness import find_stale, newest_data
 from limner_profile.ingest import read_ingested
@@ -28,6 +27,7 @@ from limner_profile.schema import table, together
 from limner_profile.snapshots import SnapshotWriter
 from limner_profile.sources import FieldType
 from limner_profile.sql_text import quoted, text_of
+from limner_profile.stage_tables import write_stages
 from limner_profile.statistics import record_breaches, write_statistics
 from limner_profile.tags.base import Tag
 from limner_profile.tags.expressions import instant
@@ -143,7 +143,7 @@ def write_profiles(writer: SnapshotWriter, workspace: Workspace, catalog: Catalo
         # optimiser cannot know that each side has one row a user, and would turn some round, so that wide rows are hashed.
         connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
         try:
-            stages = _write_stages(connection, query)
+            query, stages = write_stages(connection, query, whole=_looks_at_all(catalog))
             made = connection.execute(
                 f"CREATE OR REPLACE TABLE profiles AS SELECT user_id{columns}{empty} FROM ({query.sql(dialect='duckdb')}) ORDER BY user_id"
             )
@@ -182,29 +182,9 @@ def _describe_profiles(connection: duckdb.DuckDBPyConnection, catalog: Catalog) 
         connection.execute(f"COMMENT ON COLUMN profiles.{quoted(name)} IS {text_of(comment)}")
 
 
-def _write_stages(connection: duckdb.DuckDBPyConnection, query: exp.Select) -> list[str]:
-    """The names of the temporary tables that now hold the stages of a query for profiles; in `query` only what follows them is left.
-
-    As a part of one query a stage is guessed to have as many rows as all joins could multiply to, and what follows it (windows over
-    all users, the order of the whole) is planned for those. A table is known to have a row a user.
-    """
-    names: list[str] = []
-    before: list[exp.CTE] = []
-    parts = list(query.ctes)
-    query.set("with_", None)
-    for part in parts:
-        if not STAGE_NAME.fullmatch(part.alias):
-            before.append(part)
-            continue
-        stage = part.this
-        for inner in before:
-            stage.with_(inner.alias, as_=inner.this, copy=False)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {part.alias} AS {stage.sql(dialect='duckdb')}")
-        names.append(part.alias)
-        before = []
-    for inner in before:
-        query.with_(inner.alias, as_=inner.this, copy=False)
-    return names
+def _looks_at_all(catalog: Catalog) -> bool:
+    """Whether a tag is a query of the user's own, which may look at all users for the value of one."""
+    return any(isinstance(tag, Sql) and tag.query is not None for tag in catalog.computed.values())
 
 
 def _blame_query(

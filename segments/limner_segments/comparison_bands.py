@@ -228,8 +228,10 @@ def _first_day(lower: float, upper: float, near: float) -> float:
         while at <= end:
             if at > start:
                 found.append(float((at - _DAY_ZERO).days))
-            month = at.month - 1 + months
-            at = date(at.year + month // 12, month % 12 + 1, 1)
+            year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
+            if year > date.max.year:
+                break
+            at = date(year, month + 1, 1)
         if found:
             return min(found, key=lambda day: abs(day - near))
     mondays = [float(day) for day in range(int(lower) + 1, int(upper) + 1) if (day + 3) % 7 == 0]

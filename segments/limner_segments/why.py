@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
@@ -69,7 +70,10 @@ class Test:
 
 @dataclass(frozen=True)
 class Why:
-    """A user (by the id in profiles) and a condition: membership, the tests in reading order, the facts, and the smallest changes."""
+    """A user (by the id in profiles) and a condition: membership, the tests in reading order, the facts, and the smallest changes.
+
+    `values` are those of the tags as facts tell them apart: of a time the local day that it lies on.
+    """
 
     user_id: str
     member: bool
@@ -93,7 +97,9 @@ def explain_membership(snapshot: Snapshot, condition: Predicate, user: str) -> W
     if snapshot.columns("tags"):
         kinds = {row["name"]: row["kind"] for row in snapshot.rows("SELECT name, kind FROM tags")}
     counting = [name for name in fields if kinds.get(name) in _COUNTING]
-    found = explain(condition, truths[user_id], values, {name: columns[name] for name in fields}, user_id, counting)
+    types = {name: columns[name] for name in fields}
+    zone = scope_of(snapshot.connection).timezone if any(map(_is_time, types.values())) else None
+    found = explain(condition, truths[user_id], values, types, user_id, counting, zone)
     tests = tuple(
         replace(
             test,
@@ -131,18 +137,38 @@ def explain(
     types: Mapping[str, str],
     user_id: str = "",
     counting: Iterable[str] = (),
+    timezone: ZoneInfo | None = None,
 ) -> Why:
-    """The same from the truth of each leaf, and each tag's value and DuckDB type; tags of `counting` are never below zero."""
+    """The same from the truth of each leaf, and each tag's value and DuckDB type; tags of `counting` are never below zero.
+
+    Times lie on days of `timezone`, UTC where it is not said.
+    """
     leaves = leaves_of(condition)
     plain = {name: float(value) if isinstance(value, Decimal) else value for name, value in values.items()}
-    facts = facts_of(leaves, truths, plain, types, counting)
+    compared = {name: _day_of(value, timezone) for name, value in plain.items()}
+    facts = facts_of(leaves, truths, compared, types, counting)
     member = holds(condition, truths)
     tests = tuple(
         Test(leaf, {name: plain[name] for name in sorted(leaf.condition.fields())}, truths[leaf.number])
         for leaf in leaves
     )
     flips = smallest_flips(condition, truths, facts, member)
-    return Why(user_id, member, tests, plain, {fact.key: fact for fact in facts}, flips)
+    return Why(user_id, member, tests, compared, {fact.key: fact for fact in facts}, flips)
+
+
+def _is_time(type_: str) -> bool:
+    return type_.startswith("TIMESTAMP")
+
+
+def _day_of(value: Any, timezone: ZoneInfo | None) -> Any:
+    """The local day of a time, which is what a date is compared with; anything else as it is."""
+    if not isinstance(value, datetime):
+        return value
+    moment = value.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(timezone or UTC).date()
+    except OverflowError:  # a day that no calendar has
+        return moment.date()
 
 
 def facts_of(
@@ -156,10 +182,12 @@ def facts_of(
     groups: dict[str, list[Leaf]] = {}
     for leaf in leaves:
         test = leaf.condition
-        timed = isinstance(test, OnField) and "TIME" in types.get(test.field, "")
-        simple = isinstance(test, Compare | Between | OneOf | Known) and not timed
         # What we say of a value must be what SQL says of it, or we say nothing about values.
-        if simple and isinstance(test, OnField) and _fulfils(test, values[test.field]) == truths[leaf.number]:
+        if (
+            isinstance(test, Compare | Between | OneOf | Known)
+            and not _is_beyond(values[test.field], types[test.field])
+            and _fulfils(test, values[test.field]) == truths[leaf.number]
+        ):
             groups.setdefault(test.field, []).append(leaf)
         else:
             groups.setdefault(f"({test.to_text()})", []).append(leaf)
@@ -172,6 +200,11 @@ def facts_of(
             worlds = _worlds(group, values[key], types[key], key in set(counting))
         facts.append(Fact(key, numbers, tuple(worlds)))
     return facts
+
+
+def _is_beyond(value: Any, type_: str) -> bool:
+    """Whether it is a day or a time that our calendar does not have, such as of the year 10000: it comes as a text."""
+    return isinstance(value, str) and (_is_time(type_) or type_ == "DATE")
 
 
 def _worlds(group: Sequence[Leaf], value: Any, type_: str, counting: bool) -> list[World]:
@@ -198,7 +231,8 @@ def _candidates(group: Sequence[Leaf], value: Any, type_: str, counting: bool) -
     found: list[tuple[Any, Any, str]] = []
     for each in literals:
         if isinstance(each, date):
-            found += [(each + timedelta(days), None, "") for days in (0, -1, 1)]
+            near = [each.toordinal() + days for days in (0, -1, 1)]
+            found += [(date.fromordinal(day), None, "") for day in near if 0 < day <= date.max.toordinal()]
         elif type_ in _WHOLE:
             found += [
                 (whole, None, "")
@@ -231,8 +265,6 @@ def _fulfils(test: Predicate, value: Any) -> bool:
         return False
     if value is None:
         return test.include_unknown
-    if isinstance(value, datetime):
-        value = value.date()
     if isinstance(test, Compare):
         other: Any = test.value
         return bool(

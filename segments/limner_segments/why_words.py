@@ -124,7 +124,7 @@ def _value_words(why: Why, fact: Fact, world: World, named: FieldWords, language
         return f"{reached} instead of {was}" if english else f"由 {was} 变为{reached}"
     up = target > value
     if isinstance(end, date):
-        amount = f"{abs(gap)} day{'' if abs(gap) == 1 else 's'}" if english else f"{abs(gap)} 天"
+        amount = f"{abs(gap):,} day{'' if abs(gap) == 1 else 's'}" if english else f"{abs(gap):,} 天"
         way = ("later", "晚") if up else ("earlier", "早")
     else:
         amount = _number(abs(gap)) + (f" {named.unit}" if named.unit else "")

@@ -8,16 +8,18 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from limner.heads import heads_of, said
 from limner_profile.errors import UserError
 
 _PIPED = 160
@@ -34,9 +36,16 @@ class Format(StrEnum):
 
 
 def print_rows(
-    rows: Sequence[Mapping[str, Any]], style: Format, columns: Sequence[str] | None = None, title: str = ""
+    rows: Sequence[Mapping[str, Any]],
+    style: Format,
+    columns: Sequence[str] | None = None,
+    title: str = "",
+    language: str = "en",
 ) -> None:
-    """Print rows with these columns (all keys of the first row by default); JSON keys are the column names."""
+    """Print rows with these columns (all keys of the first row by default); JSON keys are the column names.
+
+    Only a table has its heads in `language`: keys and the columns of CSV are read by programs.
+    """
     names = list(columns) if columns is not None else list(rows[0]) if rows else []
     if style is Format.json:
         print(json.dumps([{name: _plain(row[name]) for name in names} for row in rows], ensure_ascii=False, indent=2))
@@ -48,19 +57,20 @@ def print_rows(
         if title:
             console().print(Text(title, style="italic"))
         output = console()
-        shown = [[show(row[name]) for name in names] for row in rows]
-        if rows and not _fits(names, shown, output.width):
-            _print_on_its_side(names, shown, output)
+        shown = [[show(row[name], language) for name in names] for row in rows]
+        heads = heads_of(names, language)
+        if rows and not _fits(heads, shown, output.width):
+            _print_on_its_side(heads, shown, output)
             return
         table = Table(header_style="bold", box=None, pad_edge=False)
-        for name in names:
+        for name, head in zip(names, heads, strict=True):
             numeric = any(isinstance(row[name], int | float) and not isinstance(row[name], bool) for row in rows)
-            table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+            table.add_column(head, justify="right" if numeric else "left", overflow="fold")
         for cells in shown:
             table.add_row(*(Text(cell) for cell in cells))
         output.print(table)
         if not rows:
-            console().print("(no rows)")
+            console().print(said("(no rows)", "（无）", language))
 
 
 def _fits(names: Sequence[str], shown: Sequence[Sequence[str]], width: int) -> bool:
@@ -92,8 +102,8 @@ def _print_on_its_side(names: Sequence[str], shown: Sequence[Sequence[str]], out
         start = end
 
 
-def print_object(content: Mapping[str, Any], style: Format) -> None:
-    """Print one result: JSON as an object, otherwise a line a field."""
+def print_object(content: Mapping[str, Any], style: Format, language: str = "en") -> None:
+    """Print one result: JSON as an object, otherwise a line a field, named in `language` where people read it."""
     if style is Format.json:
         print(json.dumps({key: _plain(value) for key, value in content.items()}, ensure_ascii=False, indent=2))
     elif style is Format.csv:
@@ -102,17 +112,17 @@ def print_object(content: Mapping[str, Any], style: Format) -> None:
         table = Table(show_header=False, box=None, pad_edge=False)
         table.add_column(style="dim")
         table.add_column(overflow="fold")
-        for key, value in content.items():
-            table.add_row(key, Text(show(value)))
+        for head, value in zip(heads_of(list(content), language), content.values(), strict=True):
+            table.add_row(Text(head), Text(show(value, language)))
         console().print(table)
 
 
-def show(value: Any) -> str:
+def show(value: Any, language: str = "en") -> str:
     """A value as text for people: unknown as a dash, numbers with separators, shares with four digits."""
     if value is None:
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return said("yes", "是", language) if value else said("no", "否", language)
     if isinstance(value, int):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
     if isinstance(value, float | Decimal):
@@ -125,6 +135,21 @@ def show(value: Any) -> str:
     if isinstance(value, dict | list | tuple):
         return json.dumps(_whole(_plain(value)), ensure_ascii=False)
     return str(value)
+
+
+def local_time(value: Any, timezone: ZoneInfo) -> Any:
+    """A time, which is stored in UTC, by the clock of a zone with its offset; anything else as it is.
+
+    >>> local_time(datetime(2025, 1, 31, 16, 30), ZoneInfo("Asia/Shanghai"))
+    '2025-02-01 00:30:00+08:00'
+    """
+    if not isinstance(value, datetime):
+        return value
+    moment = value.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(timezone).isoformat(sep=" ")
+    except OverflowError:  # at the ends of the calendar
+        return moment.isoformat(sep=" ")
 
 
 def percent(share: float | None) -> str | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.project import Project
 from limner_dashboards.distributions import join_small, main_tags, read_distribution, read_score_bins
+from segments.small import make_catalog, make_snapshot
 
 
 def test_the_shares_of_every_tag_add_up_to_all_users(reading_project: Project) -> None:
@@ -25,6 +29,21 @@ def test_unknown_is_shown_and_counted_right(reading_project: Project) -> None:
         for name in ("gender", "days_since_login"):
             bars = read_distribution(snapshot, reading_project.catalog[name], "zh", 10)
             assert (bars[-1].kind, bars[-1].label, bars[-1].users) == ("unknown", "未知", int(frame[name].isna().sum()))
+
+
+def test_a_time_counts_for_the_year_of_its_local_day_long_ago_and_ahead(tmp_path: Path) -> None:
+    # In July Berlin is two hours ahead of UTC, at the new year one.
+    until: list[list[str | None]] = [
+        ["2024-12-31 22:30:00"],
+        ["2026-12-31 22:30:00"],
+        ["2026-12-31 23:00:00"],
+        ["1985-12-31 22:30:00"],
+        [None],
+    ]
+    july = datetime(2025, 7, 1, tzinfo=UTC)
+    with make_snapshot(tmp_path, {"until": "time"}, until, "Europe/Berlin", july) as snapshot:
+        bars = read_distribution(snapshot, make_catalog({"until": "time"})["until"], "en", 1)
+    assert {bar.label: bar.users for bar in bars} == {"2024": 1, "2026": 1, "2027": 1, "1985": 1, "unknown": 1}
 
 
 def test_values_are_counted_as_pandas_counts_them(reading_project: Project) -> None:

@@ -235,6 +235,26 @@ def test_a_condition_is_measured_as_it_is_typed(reader: Reader) -> None:
         assert error is None
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", {"no event is called 'ordr'", "did you mean 'order'?"}),
+        ("zh", {"没有名为 'ordr' 的事件", "是否想写 'order'？"}),
+    ],
+)
+def test_an_event_that_nobody_ever_did_is_told(reader: Reader, language: str, told: set[str]) -> None:
+    with reader.visit(language) as visit:
+        error, content = measure_text(visit, "did('ordr') or did('order')")
+        assert error is None
+        assert told <= set(words_of(content))
+        assert not told & set(words_of(measure_text(visit, "did('order')")[1]))
+
+
+def test_the_nearest_segment_is_named_in_the_language_of_the_page(reader: Reader) -> None:
+    assert "did you mean 'active_readers'?" in page(reader, "/segments/active_reader")[0]
+    assert "是否想写 'active_readers'？" in page(reader, "/segments/active_reader", "zh")[0]
+
+
 def test_saving_a_card_keeps_its_promise_and_refuses_a_second_time(
     reading_copy: Path, reader_of: Callable[[Path], Reader]
 ) -> None:

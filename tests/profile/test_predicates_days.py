@@ -142,3 +142,18 @@ def test_filters_of_tags_and_stages_count_local_days(lay: Lay, values_of: Values
     assert {user: tuple(row[name] for name in names) for user, row in found.items()} == {
         "ann": (1, 0, 0, "early"), "ben": (0, 20, 1, "late"),
     }  # fmt: skip
+
+
+def test_a_file_of_times_is_read_by_the_clock_of_the_workspace(lay: Lay, values_of: Values) -> None:
+    # The last second of January without an offset, with one, and in UTC; midnight of the first of February.
+    seen = "u,seen\nann,2025-01-31 23:59:59\nben,2025-01-31T16:59:59+01:00\ncy,2025-01-31T15:59:59Z\ndee,2025-02-01\n"
+    people = "u,seen\nann,\nben,\ncy,\ndee,\n"
+    tags = """seen: {kind: imported, path: seen.csv, user: u, column: seen, type: time}
+stage: {kind: lifecycle, stages: [{name: january, where: seen <= date '2025-01-31'}, {name: later, where: seen is known}]}
+"""
+    root = lay({"limner.yaml": CONFIG, "people.csv": people, "acts.csv": ACTS, "seen.csv": seen, "tags/t.yaml": tags})
+    last, next_ = (datetime.fromisoformat(f"2025-01-31 {text}") for text in ("15:59:59", "16:00:00"))
+    assert {user: (row["seen"], row["stage"]) for user, row in values_of(root, "2025-03-01").items()} == {
+        "ann": (last, "january"), "ben": (last, "january"), "cy": (last, "january"),
+        "dee": (next_, "later"),
+    }  # fmt: skip

@@ -66,10 +66,16 @@ def make_catalog(types: Mapping[str, FieldType], values: Mapping[str, Mapping[st
     )
 
 
-def make_snapshot(folder: Path, types: Mapping[str, FieldType], rows: Sequence[Sequence[Any]]) -> Snapshot:
+def make_snapshot(
+    folder: Path,
+    types: Mapping[str, FieldType],
+    rows: Sequence[Sequence[Any]],
+    timezone: str = "UTC",
+    as_of: datetime = datetime(2025, 3, 1, tzinfo=UTC),
+) -> Snapshot:
     """A published snapshot whose profiles are `rows`, each the values of one user; user ids are u00000, u00001, …"""
     store = SnapshotStore(folder)
-    with store.create(datetime(2025, 3, 1, tzinfo=UTC), ZoneInfo("UTC"), 10) as writer:
+    with store.create(as_of, ZoneInfo(timezone), 10) as writer:
         columns = ", ".join(f'"{name}" {SQL_TYPES[kind]}' for name, kind in types.items())
         writer.connection.execute(f"CREATE TABLE profiles (user_id VARCHAR, {columns})")
         row_marks = f"({', '.join('?' * (len(types) + 1))})"

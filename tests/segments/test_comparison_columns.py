@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
@@ -20,6 +23,9 @@ from limner_segments.comparison_levels import MAX_LEVELS
 
 ZONE = ZoneInfo("America/New_York")
 USERS = 50_000  # more than the sample that cuts are found from
+ENDS = [
+    "0001-01-01", "9999-12-31 23:59:59", "290000-01-01", "4000-01-01 (BC)", "infinity", "-infinity", "2024-03-10 05:00:00",
+]  # fmt: skip
 COLUMNS: dict[str, tuple[FieldType, str]] = {
     "tiny": ("number", "CAST(i % 5 AS TINYINT)"),
     "whole": ("number", "CASE WHEN i % 7 > 0 THEN CAST(floor(exp((i * 7919 % 1000) / 150.0)) AS BIGINT) END"),
@@ -33,6 +39,10 @@ COLUMNS: dict[str, tuple[FieldType, str]] = {
     "flag": ("boolean", "CASE WHEN i % 3 > 0 THEN i % 4 = 0 END"),
     "day": ("date", "CASE WHEN i % 4 > 0 THEN DATE '2022-03-05' + CAST(i % 1100 AS INTEGER) WHEN i % 8 = 0 THEN DATE 'infinity' END"),
     "moment": ("time", "TIMESTAMP '2024-12-31 22:00:00' + to_minutes(i % 9000)"),
+    # The last days of the calendar, which stand for "no end", and times beyond it.
+    "until": ("date", "DATE '9999-12-31' - CAST(i % 3 * (i % 900) AS INTEGER)"),
+    "ends": ("time", f"CAST(({ENDS})[i % 7 + 1] AS TIMESTAMP)"),
+    "last": ("time", "CASE WHEN i % 3 > 0 THEN TIMESTAMP '9999-12-31 12:00:00' ELSE TIMESTAMP 'infinity' END"),
     "town": ("category", "CASE WHEN i % 9 > 0 THEN 'it''s ' || CAST(i * i % 13 AS VARCHAR) END"),
     "shop": ("category", "CASE WHEN i % 120 = 0 THEN 'niche' ELSE 's' || CAST(floor(sqrt(i)) AS INTEGER) END"),
 }  # fmt: skip
@@ -71,6 +81,14 @@ def test_each_trait_has_the_users_that_its_condition_finds(
             f"FROM (SELECT *, i % 6 < 2 AS a, coalesce({other}, FALSE) AS b FROM profiles) WHERE {where}"
         ).fetchall()[0]
         assert (*count.parts, count.users) == row, count.condition.to_text()
+
+
+def test_a_band_that_reaches_beyond_the_calendar_is_not_named_by_one_day(
+    counted: tuple[str, dict[str, TagCounts]],
+) -> None:
+    names = {count.condition.to_text(): count.name for count in counted[1]["ends"].counts}
+    assert names["ends >= date '9999-12-31'"] == "≥ 9999-12-31"
+    assert "≤ 2024-03-09" in names.values()
 
 
 @pytest.mark.parametrize("tag", ["tiny", "whole", "money", "real", "small"])
@@ -151,3 +169,21 @@ def test_of_very_many_values_the_common_ones_are_found_and_counted_exactly(
                 assert (count.users, count.parts[1]) == (whole, inside)
             names = {count.name for count in counts}
             assert {"phone": "000", "mail": "", "post": "only here"}[tag] in names
+
+
+def test_a_comparison_does_not_wait_for_pandas() -> None:
+    """In a process of its own: to import it takes half as long as a whole comparison, which the first one would pay for."""
+    code = f"""
+import duckdb, sys
+from zoneinfo import ZoneInfo
+from limner_segments.comparison_columns import count_tags
+from limner_segments.comparison_counts import read_membership
+with duckdb.connect() as cursor:
+    columns = {", ".join(f"{sql} AS {name}" for name, (_, sql) in COLUMNS.items())!r}
+    cursor.execute(f"CREATE TABLE profiles AS SELECT 'u' || i AS user_id, {{columns}} FROM range(1000) AS t(i)")
+    count_tags(cursor, read_membership(cursor, "tiny = 1", "TRUE"), {TYPES!r}, ZoneInfo("UTC"))
+print("pandas" in sys.modules, "pyarrow" in sys.modules)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert answer.stdout.split() == ["False", "True"]

@@ -203,6 +203,21 @@ def test_a_time_beside_a_date_is_its_day_in_the_workspace(timed: Path, run: Run,
     assert users(run, timed, text) == expected
 
 
+def test_a_time_is_shown_by_the_clock_that_decides_its_day(timed: Path, run: Run) -> None:
+    # It is stored as 2025-01-29 15:59:59 in UTC, as JSON says.
+    for words in (("segments", "why", "early", "ben"), ("profile", "show", "ben")):
+        code, out, err = run(*words, "--dir", timed)
+        assert code == 0, err
+        assert "2025-01-29 23:59:59+08:00" in out
+    code, out, _ = run("segments", "why", "early", "ann", "--dir", timed, "--format", "json")
+    told = json.loads(out)
+    assert told["tests"][0]["values"] == {"signed_up": "2025-01-29T16:00:00"}
+    assert told["changes"][0][0]["to"] == "2025-01-29"
+    assert told["changes"][0][0]["words"].endswith("1 day earlier (2025-01-29 instead of 2025-01-30)")
+    code, out, _ = run("tags", "stats", "--dir", timed)
+    assert "2025-01-29 23:59:59+08:00 – 2025-03-01 00:00:00+08:00" in " ".join(out.split())
+
+
 def test_stored_members_and_shown_traits_have_the_same_days(timed: Path, run: Run) -> None:
     query = "SELECT user_id FROM audiences WHERE segment = 'early'"
     assert [row["user_id"] for row in printed(run, timed, "sql", query)] == ["ben"]

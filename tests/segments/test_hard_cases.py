@@ -8,7 +8,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from limner.asked_events import unseen_events
 from limner.materialising import materialise
 from limner.project import Project, build, open_project
 from limner.steps import Silent
@@ -17,6 +16,7 @@ from limner_segments.audience import audience_query, measure_audience, prepare
 from limner_segments.expectation import STALE
 from limner_segments.listing import list_sizes
 from limner_segments.segment import resolve
+from limner_segments.unseen_events import unseen_events
 
 CONFIG = """name: shop
 timezone: Asia/Shanghai

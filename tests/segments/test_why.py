@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -194,11 +195,48 @@ def test_a_user_without_a_profile_is_named(snapshot: Snapshot) -> None:
         explain_membership(snapshot, parse("age > 1"), "u9999")
 
 
-def test_times_are_told_without_guessing_at_values(tmp_path: Path) -> None:
-    with make_snapshot(tmp_path, {"at": "time"}, [["2025-01-02 03:04"]]) as opened:
-        why = explain_membership(opened, parse("at >= date '2025-01-03'"), "u00000")
-    assert why_sentence(why, "en", make_catalog({"at": "time"})).startswith("u00000 is not in the audience. Smallest")
-    assert "begin to fulfil" in why_sentence(why, "en", make_catalog({"at": "time"}))
+@pytest.mark.parametrize(
+    ("text", "zone", "said"),
+    [
+        ("at <= date '2025-01-28'", "Asia/Shanghai", "to join: the at: 3 days earlier (2025-01-28 instead of 2025-01-31)."),
+        ("at <= date '2025-01-28'", "Asia/Tokyo", "to join: the at: 4 days earlier (2025-01-28 instead of 2025-02-01)."),
+        ("at = date '2025-01-31'", "Asia/Shanghai", "to leave: the at: 1 day earlier (2025-01-30 instead of 2025-01-31)."),
+        ("at > date '2025-01-31' and at is known", "UTC", "to join: the at: 1 day later (2025-02-01 instead of 2025-01-31)."),
+        ("not (at between date '0001-01-01' and date '9999-12-31')", "UTC", "to join: the at: become unknown."),
+    ],
+)  # fmt: skip
+def test_of_a_time_the_local_day_is_told(text: str, zone: str, said: str) -> None:
+    condition, moment = parse(text), datetime.fromisoformat("2025-01-31 15:59:59")
+    day = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date()
+    truths = [_fulfils(leaf.condition, day) for leaf in leaves_of(condition)]
+    why = explain(condition, truths, {"at": moment}, {"at": "TIMESTAMP"}, "u1", timezone=ZoneInfo(zone))
+    assert why.tests[0].values == {"at": moment}
+    assert why_sentence(why, "en", make_catalog({"at": "time"})).endswith(said)
+
+
+def test_a_time_of_a_snapshot_is_told_by_the_zone_of_its_workspace(tmp_path: Path) -> None:
+    with make_snapshot(tmp_path, {"at": "time"}, [["2025-01-02 03:04"], [None]]) as opened:
+        why, unknown = (
+            explain_membership(opened, parse("at >= date '2025-01-03'"), user) for user in ("u00000", "u00001")
+        )
+    catalog = make_catalog({"at": "time"})
+    assert why_sentence(why, "en", catalog).endswith("the at: 1 day later (2025-01-03 instead of 2025-01-02).")
+    assert why_sentence(unknown, "zh", catalog).startswith("u00001 不属于该人群。进入所需最小变化：某at：")
+
+
+def test_a_time_beyond_the_calendar_is_told_without_guessing_at_values(tmp_path: Path) -> None:
+    with make_snapshot(tmp_path, {"at": "time"}, [["290000-01-01 00:00:00"]]) as opened:
+        why = explain_membership(opened, parse("at <= date '2025-01-03' and at is known"), "u00000")
+    assert "begin to fulfil: the at is on or before 2025-01-03." in why_sentence(
+        why, "en", make_catalog({"at": "time"})
+    )
+
+
+def test_the_last_day_of_the_calendar_has_none_after_it() -> None:
+    # Which day comes next was asked for, and there is none.
+    assert told("born <= date '9999-12-31'", {"born": date(2000, 1, 1)}, {"born": "DATE"}).endswith(
+        "born: become unknown."
+    )
 
 
 RANKS: list[list[Any]] = [[350.0], [10.0], [None], [350.0], [40.0], [900.0], [7.0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_list_tells_owner_change_and_alerts(asked: Callable[..., Any], run_main:
     for name, row in rows.items():
         assert row["size"] == asked("size", name)["size"]
     code, out, _ = run_main("segments", "list", "--dir", shop, "--lang", "zh")
-    assert (code, "常客" in out, "+3 (edited)" in out) == (0, True, True)
+    assert (code, "常客" in out, "+3（已修改）" in out) == (0, True, True)
     assert "purpose" not in out.splitlines()[0]
 
 
@@ -240,6 +241,43 @@ def test_history_tells_edits_apart(asked: Callable[..., Any], run_main: Run, sho
     code, out, _ = run_main("segments", "history", "regulars", "--dir", shop, "--lang", "zh")
     assert (code, "访问数 不少于 3" in out) == (0, True)
     assert "[unknown-segment]" in run_main("segments", "history", "regularz", "--dir", shop)[2]
+
+
+# The heads that a Chinese table begins with, and words that stand in it; what JSON and CSV say is no matter of language.
+CHINESE: dict[tuple[str, ...], tuple[str, tuple[str, ...]]] = {
+    ("segments", "list"): ("名称 标题", ("（已修改）",)),
+    ("segments", "why", "regulars", "u0"): ("位置 所在条件 条件 值 满足 应满足 来源", ("u0，截至", "是")),
+    ("segments", "history", "regulars"): (
+        "快照 截至 人数 占比 定义 新进入 已离开 因定义新进入 因定义离开 新用户 不再有的用户 告警", ("首次", "使用户变动的条件", "仅因此条"),
+    ),
+    ("segments", "history", "both"): ("快照", ("已修改的人群", "按之前的定义为", "之前")),
+    ("segments", "compare", "regulars", "--against", "complement"): (
+        "标题 特征 效应量 受众 基准 TGI 或差值 上限 q 值", ("名用户中的", "对比 其余用户"),
+    ),
+    ("profile", "show", "u0"): ("标签 标题 值 百分位 窗口 事件数 来源", ("u0，截至", "最近行为")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", CHINESE, ids=" ".join)
+def test_a_chinese_table_has_chinese_heads_and_programs_read_the_same(
+    run_main: Run, shop: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "240")
+    heads, there = CHINESE[words]
+    code, out, err = run_main(*words, "--dir", shop, "--lang", "zh")
+    assert code == 0, err
+    assert heads in [" ".join(line.split())[: len(heads)] for line in out.splitlines()], out
+    assert [word for word in there if word not in out] == []
+    for style in ("json", "csv"):
+        english, chinese = (
+            run_main(*words, "--dir", shop, "--lang", lang, "--format", style)[1] for lang in ("en", "zh")
+        )
+        keys = [
+            re.findall(r'"([a-z_]+)":', text) if style == "json" else text.split("\n")[0].split(",")
+            for text in (english, chinese)
+        ]
+        assert keys[0] == keys[1] != []
+        assert not set(heads.split()) & set(keys[1])
 
 
 def test_overlap_counts_what_size_counts(asked: Callable[..., Any], run_main: Run, shop: Path) -> None:

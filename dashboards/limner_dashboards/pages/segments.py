@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from limner_dashboards.elements import (
     percent_column,
 )
 from limner_dashboards.formatting import count
+from limner_dashboards.issues import in_words, mistake
 from limner_dashboards.notices import notice
 from limner_dashboards.pages.base import PAGES, Page
 from limner_dashboards.panels.comparison import comparison
@@ -54,7 +56,7 @@ class Segments(Page):
         return panel(
             say("segment", visit.language),
             empty_state(say("unknown_segment", visit.language, name=name)),
-            empty_state(hint),
+            empty_state(in_words(hint, visit.language)) if hint else None,
             link(say("all_segments", visit.language), "/segments"),
         )
 
@@ -118,7 +120,8 @@ class Segments(Page):
                 named = replace(unnamed, name=(name or "").strip())
                 size = save_condition(view, named)
             except UserError as error:
-                return _lines(error), [notice(say("not_saved", chosen), error.issues[0].message, good=False)], no_update
+                mistakes = [mistake(issue, chosen) for issue in error.issues]
+                return _lines(mistakes), [notice(say("not_saved", chosen), mistakes[0][0], good=False)], no_update
             except Exception:
                 _LOG.exception("a condition could not be saved")
                 text = f"{say('failed', chosen)}. {say('failed_hint', chosen)}"
@@ -129,10 +132,8 @@ class Segments(Page):
             return None, [told], f"/segments/{quote(named.name)}"
 
 
-def _lines(error: UserError) -> str:
-    hints = [issue.hint.partition("\n")[0] for issue in error.issues]  # what follows points into the condition
-    told = zip(error.issues, hints, strict=True)
-    return "; ".join(f"{issue.message} ({hint})" if hint else issue.message for issue, hint in told)
+def _lines(told: Sequence[tuple[str, str]]) -> str:
+    return "; ".join(f"{message} ({remedy})" if remedy else message for message, remedy in told)
 
 
 def _all_segments(visit: Visit) -> Any:
@@ -187,9 +188,10 @@ def _list(visit: Visit) -> Any:
         )
     rows.sort(key=lambda row: -row["size"] if row["size"] is not None else 0)
     columns = [
-        long_column("title", say("segment", language), 190, cellRenderer="PageLink"),
-        number_column("size", say("size", language), width=90, maxWidth=130),
-        percent_column("share", say("share", language), width=90, maxWidth=120),
+        # A telephone has room for the first three.
+        long_column("title", say("segment", language), 150, flex=190, cellRenderer="PageLink"),
+        number_column("size", say("size", language), width=84, maxWidth=130),
+        percent_column("share", say("share", language), width=84, maxWidth=120),
         long_column("where", say("where_text", language), 240),
         long_column("purpose", say("purpose", language), 200),
     ]

@@ -104,7 +104,7 @@ def _mean_grid(means: Sequence[MeanTrait], language: str) -> Any:
         for mean in means
     ]
     columns = [
-        text_column("title", say("tag", language), 220),
+        text_column("title", say("tag", language), 142, flex=220),
         number_column("audience", say("in_audience", language), ",.3~r", 110),
         number_column("base", say("among_all", language), ",.3~r", 110),
         number_column("difference", say("difference", language), "+,.3~r", 110),
@@ -135,9 +135,10 @@ def _trait_grid(traits: list[Trait], language: str) -> Any:
         for trait in traits
     ]
     columns = [
-        text_column("title", say("tag", language), 190),
-        text_column("trait", say("trait", language), 120),
-        percent_column("audience", say("in_audience", language)),
+        # A telephone has room for the first three.
+        text_column("title", say("tag", language), 142, flex=190),
+        text_column("trait", say("trait", language), 92, flex=120),
+        percent_column("audience", say("in_audience", language), 90, flex=110),
         percent_column("base", say("among_all", language)),
         number_column("tgi", say("tgi", language), ",.0f", 80),
         text_column("interval", say("interval", language), 120, type="rightAligned"),

@@ -9,10 +9,13 @@ from typing import Any
 
 from limner_dashboards.elements import empty_state, issue_lines
 from limner_dashboards.formatting import count, percent
+from limner_dashboards.issues import mistake
 from limner_dashboards.view import Visit
 from limner_dashboards.words import say
 from limner_profile.errors import UserError
+from limner_profile.predicates.base import Predicate
 from limner_segments.segment import resolve, sentence_of
+from limner_segments.unseen_events import unseen_events
 
 
 def measure_text(visit: Visit, text: str) -> tuple[Any, Any]:
@@ -34,7 +37,8 @@ def measure_text(visit: Visit, text: str) -> tuple[Any, Any]:
     if obstacles:
         return issue_lines(obstacles, language), None
     size = visit.size(condition)
-    note = f"{percent(size.share)} {say('of_users', language, users=count(size.users))}"
+    between = "，" if language == "zh" else " "
+    note = f"{percent(size.share)}{between}{say('of_users', language, users=count(size.users))}"
     if condition.fields():  # of behaviour nothing is unknown
         share = percent(size.unknown_share)
         note += f" · {say('unknown_note', language, share=share) if size.unknown else say('no_unknown', language)}"
@@ -55,6 +59,7 @@ def measure_text(visit: Visit, text: str) -> tuple[Any, Any]:
                 c="dimmed",
             ),
             dmc.Text(sentence_of(condition, language, view.catalog), className="sentence", mt="xs"),
+            *unseen_alert(visit, condition),
             dmc.Group(
                 [
                     dmc.Button(say("compare_now", language), id="compare", variant="light"),
@@ -72,3 +77,16 @@ def measure_text(visit: Visit, text: str) -> tuple[Any, Any]:
             ),
         ]
     )
+
+
+def unseen_alert(visit: Visit, condition: Predicate) -> list[Any]:
+    """An alert with the events that a condition asks for and nobody ever did, mostly misspelt; empty where there is none."""
+    import dash_mantine_components as dmc
+    from dash import html
+
+    found = visit.memo(("unseen", visit.meaning(condition)), lambda: unseen_events(visit.opened, condition))
+    told = [mistake(issue, visit.language) for issue in found]
+    lines = [
+        html.Div([message, html.Div(remedy, className="issue-remedy")], className="issue") for message, remedy in told
+    ]
+    return [dmc.Alert(lines, color="orange", variant="light", mt="sm")] if lines else []

@@ -20,6 +20,7 @@ from limner_dashboards.elements import (
 )
 from limner_dashboards.formatting import count, percent
 from limner_dashboards.panels.comparison import comparison
+from limner_dashboards.panels.condition import unseen_alert
 from limner_dashboards.view import Visit
 from limner_dashboards.words import say
 from limner_segments.segment import NamedSegment
@@ -62,6 +63,7 @@ def draw_segment(visit: Visit, named: NamedSegment) -> Any:
     if obstacles:
         return html.Div([head, panel("", issue_lines(obstacles, language)), words], className="stack")
     numbers, notes = _segment_numbers(visit, named)
+    notes += unseen_alert(visit, condition)
     return html.Div([head, *notes, numbers, words, comparison(visit, condition)], className="stack")
 
 

@@ -47,10 +47,13 @@ def seconds(length: timedelta) -> exp.Expr:
     return exp.Interval(this=exp.Literal.string(str(int(length.total_seconds()))), unit=exp.var("second"))
 
 
+def calendar_day(moment: exp.Expr, timezone: ZoneInfo) -> exp.Expr:
+    """The local calendar day of any UTC instant."""
+    return exp.Cast(this=_local(moment, timezone), to=exp.DataType.build("date"))
+
+
 def local_day(moment: exp.Expr, as_of: datetime, timezone: ZoneInfo) -> exp.Expr:
-    """The local calendar day of a UTC instant before as_of."""
-    utc = exp.AtTimeZone(this=moment.copy(), zone=exp.Literal.string("UTC"))
-    local = exp.AtTimeZone(this=exp.Paren(this=utc), zone=exp.Literal.string(str(timezone)))
+    """The local calendar day of a UTC instant before as_of; of a later one `calendar_day`."""
     # Adding the offset that held is faster than the calendar of a zone, which is left for times long ago.
     spans = [
         exp.If(
@@ -59,4 +62,9 @@ def local_day(moment: exp.Expr, as_of: datetime, timezone: ZoneInfo) -> exp.Expr
         )
         for since, offset in offsets_before(as_of, timezone)
     ]
-    return exp.Cast(this=exp.Case(ifs=spans, default=local), to=exp.DataType.build("date"))
+    return exp.Cast(this=exp.Case(ifs=spans, default=_local(moment, timezone)), to=exp.DataType.build("date"))
+
+
+def _local(moment: exp.Expr, timezone: ZoneInfo) -> exp.Expr:
+    utc = exp.AtTimeZone(this=moment.copy(), zone=exp.Literal.string("UTC"))
+    return exp.AtTimeZone(this=exp.Paren(this=utc), zone=exp.Literal.string(str(timezone)))

@@ -27,7 +27,7 @@ _SQL_TYPES: dict[FieldType, str] = {
 @TAG_KINDS.kind("imported")
 class Imported(Tag):
     """The value that a CSV or Parquet file gives a user: `path` from the workspace's folder, the column `user` and the
-    column `column`, read as `type`.
+    column `column`, read as `type`. A time that tells no offset is a local one, as in sources.
 
     The file is read anew by every build. Unknown for users whom it does not list, and where it has no value; users whom
     only the file knows get no profile. As the file says nothing of the past, its values are today's at every as_of.
@@ -104,17 +104,19 @@ class Imported(Tag):
     def attach(self, connection: duckdb.DuckDBPyConnection, root: Path, where: str) -> None:
         """Create the relation in a temporary table; raises RefusedError for a user listed twice or a value of another type.
 
-        `where` is the place of the definition.
+        `where` is the place of the definition. The session's time zone must be the workspace's.
         """
         file = root / self.path
         reader = csv_reader(file, keep_broken=False) if is_csv(file) else "read_parquet(?)"
         user, column = (exp.to_identifier(name, quoted=True).sql("duckdb") for name in (self.user, self.column))
-        kind = _SQL_TYPES[self.type]
+        # A plain TIMESTAMP would let go of the offset that a text tells, and take its clock for that of UTC.
+        cast = f"TRY_CAST(raw AS {_SQL_TYPES[self.type]})"
+        cast = "TRY_CAST(raw AS TIMESTAMPTZ) AT TIME ZONE 'UTC'" if self.type == "time" else cast
         read = f"SELECT CAST({user} AS VARCHAR) AS user_id, {column} AS raw FROM {reader} WHERE {user} IS NOT NULL"
         try:
             connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE {self.relation} AS "
-                f"SELECT user_id, TRY_CAST(raw AS {kind}) AS value, raw IS NOT NULL AND value IS NULL AS wrong, "
+                f"SELECT user_id, {cast} AS value, raw IS NOT NULL AND value IS NULL AS wrong, "
                 f"CAST(raw AS VARCHAR) AS raw FROM ({read})",
                 [str(file)],
             )

@@ -19,7 +19,7 @@ from limner_profile.errors import Issue, did_you_mean
 from limner_profile.source_files import field_type
 from limner_profile.sources import FieldType
 from limner_profile.tags.base import TAG_KINDS, Example, Tag, check_reference
-from limner_profile.tags.expressions import as_number, instant
+from limner_profile.tags.expressions import as_number, calendar_day, instant
 from limner_profile.tags.query import (
     AS_OF,
     AS_OF_DAY,
@@ -219,9 +219,7 @@ class Sql(Tag):
             column = moment.this if isinstance(moment, exp.Max | exp.Min) else moment
             if isinstance(column, exp.Column) and column.name.casefold() == "time" and "time" not in made:
                 return scope.local_day(moment)  # the quick way, for what lies before as_of
-            utc = exp.AtTimeZone(this=exp.Paren(this=moment.copy()), zone=exp.Literal.string("UTC"))
-            local = exp.AtTimeZone(this=exp.Paren(this=utc), zone=exp.Literal.string(str(scope.timezone)))
-            return exp.Cast(this=local, to=exp.DataType.build("date"))
+            return calendar_day(exp.Paren(this=moment.copy()), scope.timezone)
 
         return bind_query(select, names, local_day)
 

@@ -16,7 +16,7 @@ from sqlglot import exp
 from limner_profile.errors import Issue
 from limner_profile.predicates.base import unknown_field_issue
 from limner_profile.predicates.values import read_value
-from limner_segments.conditions.base import UserSet, Vocabulary, members
+from limner_segments.conditions.base import UserSet, Vocabulary
 from limner_segments.conditions.scope import Scope
 
 
@@ -78,19 +78,14 @@ class Ranked(UserSet):
 
     def between_percentiles(self, scope: Scope, low: float, high: float) -> exp.Expr:
         """Whether the user's percentile is at least `low` and below `high`."""
-        query = self.places(scope)
-        query.set("limit", exp.Limit(expression=self._how_many(scope, high, low)))
-        query.set("offset", exp.Offset(expression=self._how_many(scope, low)))
-        return members(query)
-
-    def _how_many(self, scope: Scope, percent: float, less: float = 0) -> exp.Expr:
-        """A subquery for how many places lie below a percentile, less those below another."""
-        count = exp.Count(this=scope(self.tag))
-        below = _below(count, percent)
-        if less:
-            below = exp.Sub(this=below, expression=_below(count, less))
-        number = exp.Cast(this=below, to=exp.DataType.build("bigint"))
-        return exp.select(number).from_("profiles").subquery(copy=False)
+        value = scope(self.tag)
+        tests: list[exp.Expression] = [exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))]
+        own = _place(value, exp.column("user_id", table="profiles"))
+        if high < 100:
+            tests.append(exp.LTE(this=own.copy(), expression=_last_below(value, high)))
+        if low > 0:
+            tests.append(exp.GT(this=own.copy(), expression=_last_below(value, low)))
+        return exp.paren(exp.and_(*tests), copy=False)
 
 
 def places_below(users: int, percent: float) -> int:
@@ -102,7 +97,40 @@ def places_below(users: int, percent: float) -> int:
     return math.ceil(users * float(percent) / 100 - 0.5)
 
 
-def _below(count: exp.Expr, percent: float) -> exp.Expr:
+def _last_below(value: exp.Expression, percent: float) -> exp.Expr:
+    """A subquery for the last place below a percentile: where nobody is below, an empty user_id, which comes before all.
+
+    Ordering everybody takes several times as long as finding the value that stands there. It is that of the place ⌈n × percent ÷ 100⌉,
+    which is the last one below or the one after it, so only the users who have this very value need to be put in order.
+    """
+    middle, everybody, user = exp.to_table("middle"), exp.to_table("profiles"), exp.column("user_id")
+    share = exp.Literal.number(repr(float(percent) / 100))
+    found = exp.select(
+        exp.alias_(exp.Anonymous(this="QUANTILE_DISC", expressions=[value.copy(), share]), "v"),
+        exp.alias_(exp.Cast(this=_below(exp.Count(this=value.copy()), percent), to=exp.DataType.build("bigint")), "p"),
+    ).from_(everybody.copy())
+    cut, places = (exp.select(name).from_(middle.copy()).subquery(copy=False) for name in ("v", "p"))
+    lower = exp.select(exp.Sub(this=places, expression=exp.Count(this=exp.Star()))).from_(everybody.copy())
+    lower = lower.where(exp.LT(this=value.copy(), expression=cut.copy()), copy=False)
+    equal = exp.select(user.copy()).from_(everybody.copy()).where(exp.EQ(this=value.copy(), expression=cut.copy()))
+    equal = equal.order_by(user.copy(), copy=False)
+    equal.set("limit", exp.Limit(expression=lower.subquery(copy=False)))
+    last = exp.select(exp.Max(this=user.copy())).from_(equal.subquery("equal", copy=False)).subquery(copy=False)
+    place = _place(cut, exp.Coalesce(this=last, expressions=[exp.Literal.string("")]))
+    return exp.select(place).with_("middle", as_=found, materialized=True, copy=False).subquery(copy=False)
+
+
+def _place(value: exp.Expression, user: exp.Expression) -> exp.Struct:
+    """A place in the order, as SQL that can be compared with others."""
+    pairs = {"v": value, "u": user}
+    return exp.Struct(
+        expressions=[
+            exp.PropertyEQ(this=exp.to_identifier(name), expression=each.copy()) for name, each in pairs.items()
+        ]
+    )
+
+
+def _below(count: exp.Expression, percent: float) -> exp.Expr:
     """CEIL(n × percent ÷ 100 − ½): the places i with 100 × (i + ½) ÷ n below the percentile."""
     share = exp.Cast(this=exp.Literal.number(repr(percent)), to=exp.DataType.build("double"))
     part = exp.Div(this=exp.Mul(this=count.copy(), expression=share), expression=exp.Literal.number("100"))

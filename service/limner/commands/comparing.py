@@ -65,6 +65,7 @@ def compare(
 
     chosen = style_of(style)
     project = opened(directory)
+    wanted = language_of(project, language)
     named = segment_of(project, name, where)
     base, words = _base(project, against, against_where)
     with project.store.open(snapshot) as current:
@@ -75,7 +76,7 @@ def compare(
             current,
             named.condition,
             project.catalog,
-            language_of(project, language),
+            wanted,
             project.workspace.settings.min_group,
             against=base.condition if base is not None else words,
         )
@@ -84,10 +85,10 @@ def compare(
         print_rows(rows, chosen, _COLUMNS)
         return
     title = against or against_where or "everyone"
-    shown = [_table_row(row) for row in rows]
+    shown = [_table_row(row, wanted) for row in rows]
     # A column that nobody fills takes the room of those that matter.
     columns = [column for column in _TABLE if column != "note" or any(row["note"] for row in shown)]
-    print_rows(shown, chosen, columns, _heading(found, title))
+    print_rows(shown, chosen, columns, _heading(found, title, wanted), wanted)
 
 
 def _base(project: Project, against: str | None, against_where: str | None) -> tuple[NamedSegment | None, Against]:
@@ -108,8 +109,13 @@ def _base(project: Project, against: str | None, against_where: str | None) -> t
     return project.segments[against], "everyone"
 
 
-def _heading(found: Comparison, against: str) -> str:
-    both = f", {found.both:,} in both" if 0 < found.both < found.base_size and found.base_size < found.users else ""
+def _heading(found: Comparison, against: str, language: str) -> str:
+    overlapping = 0 < found.both < found.base_size and found.base_size < found.users
+    if language == "zh":
+        other = {"everyone": "全部用户", "complement": "其余用户"}.get(against, against)
+        both = f"，两者共有 {found.both:,}" if overlapping else ""
+        return f"{found.users:,} 名用户中的 {found.size:,} 名，对比 {other}：{found.base_size:,}{both}"
+    both = f", {found.both:,} in both" if overlapping else ""
     return f"{found.size:,} of {found.users:,} users, against {against}: {found.base_size:,}{both}"
 
 
@@ -120,24 +126,38 @@ def _row(difference: Trait | MeanTrait) -> dict[str, Any]:
     return {**row, "trait": row["trait"] if share else None, "measure": "share" if share else "mean"}
 
 
-def _table_row(row: dict[str, Any]) -> dict[str, Any]:
+_NOTES = {
+    "condition": ("own tag", "条件中的标签"), "derived": ("derived from own tag", "由条件中的标签推出"),
+    "data": ("fixed by the condition", "由条件决定"),
+}  # fmt: skip
+
+
+def _table_row(row: dict[str, Any], language: str) -> dict[str, Any]:
     """A row for people: shares in per cent and TGI as whole numbers, or means and their difference; each with its interval."""
+    from limner.heads import said
     from limner.output import percent
 
     def rounded(key: str, digits: int) -> float | None:
         return None if row[key] is None else round(row[key], digits)
 
     mean = row["measure"] == "mean"
-    notes = {"condition": "own tag", "derived": "derived from own tag", "data": "fixed by the condition"}
-    note = "suppressed" if row["suppressed"] else notes.get(row["fixed_by"], "")
+    note = (
+        said("suppressed", "人数过少", language)
+        if row["suppressed"]
+        else said(*_NOTES.get(row["fixed_by"], ("", "")), language)
+    )
     told = [
         (_signed(row[key]) if mean else _whole(row[key]))
         for key in (("mean_difference", "mean_low", "mean_high") if mean else ("tgi", "tgi_low", "tgi_high"))
     ]
-    interval = None if told[1] is None or told[2] is None else f" ({told[1]}{' to ' if mean else '–'}{told[2]})"
+    interval = (
+        None
+        if told[1] is None or told[2] is None
+        else f" ({told[1]}{said(' to ', ' 至 ', language) if mean else '–'}{told[2]})"
+    )
     return {
         "title": row["title"],
-        "trait": "mean" if mean else row["trait"],
+        "trait": said("mean", "均值", language) if mean else row["trait"],
         "effect": rounded("effect_size", 2),
         "audience": row["audience_mean"] if mean else percent(row["audience_share"]),
         "base": row["base_mean"] if mean else percent(row["base_share"]),

@@ -67,12 +67,12 @@ def language_of(project: Project, language: str | None) -> str:
 
 def note_stale(project: Project, snapshot: Snapshot, named: NamedSegment, also: Sequence[str] = ()) -> None:
     """Say on stderr which tags of a condition, and of `also`, were edited after the build, and which events it never saw."""
-    from limner.asked_events import unseen_events
     from limner.progress import TerminalProgress
     from limner.project import stale_tags
+    from limner_segments.unseen_events import unseen_events
 
-    for warning in unseen_events(snapshot, named.condition):
-        TerminalProgress().warn(warning)
+    for issue in unseen_events(snapshot, named.condition):
+        TerminalProgress().warn(f"{issue.message}; {issue.hint}")
     stale = [tag for tag in stale_tags(project.catalog, snapshot) if tag in named.condition.fields() or tag in also]
     if stale:
         edited = ", ".join(stale)

@@ -6,12 +6,15 @@ from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
 from limner.commands.options import Dir, Language, SnapshotId, Style, language_of, opened, style_of
+
+if TYPE_CHECKING:
+    from limner_profile.lookup import ProfileValue
 
 app = typer.Typer(help="One user: tag values, acts, and the reasons of a score.", no_args_is_help=True)
 
@@ -32,7 +35,8 @@ def show_profile(
 
     Of attributes whose source maps updated_at also since when they hold, and their earlier values.
     """
-    from limner.output import Format, console, print_object, print_rows, show
+    from limner.heads import said
+    from limner.output import Format, console, local_time, print_object, print_rows, show
     from limner_profile.lookup import ValueOrigin, find_user, read_changes, read_origins, read_profile, read_timeline
     from limner_profile.versions import read_history
 
@@ -70,11 +74,20 @@ def show_profile(
         content = {"user_id": user, "ids": list(found.ids), "as_of": as_of, "profile": profile, "acts": timeline}
         print_object({**content, "since": earlier, "changes": changes, "history": history}, chosen)
         return
+    told = "zh" if wanted == "zh" and chosen is Format.table else "en"
+
+    def valued(value: ProfileValue) -> str | None:
+        if value.value is None:
+            return None
+        tag = project.catalog.tags.get(value.tag)
+        unit = tag.unit.of(told) if told == "zh" and tag is not None and tag.unit else value.unit
+        return f"{show(local_time(value.value, zone), told)} {unit}".strip()
+
     dated = bool(project.workspace.schema.sources_with_history)
     rows = [
         {
             "tag": value.tag, "title": value.title_zh if wanted == "zh" else value.title_en,
-            "value": f"{show(value.value)} {value.unit}".strip() if value.value is not None else None,
+            "value": valued(value),
             "percentile": None if value.percentile is None else f"{100 * value.percentile:.0f} %",
             "window": value.window, "events": origins.get(value.tag, nothing).events,
             "sources": ", ".join(origins.get(value.tag, nothing).sources),
@@ -82,23 +95,35 @@ def show_profile(
         }
         for value in values
     ]  # fmt: skip
-    named = f"{user} (asked for as {given})" if given != user else user
-    merged = f", merged from {', '.join(found.ids)}" if len(found.ids) > 1 else ""
-    print_rows(rows, chosen, title=f"{named} as of {as_of}{merged}")
+    ids = ", ".join(found.ids)
+    if wanted == "zh":
+        merged = f"，由 {ids} 合并" if len(found.ids) > 1 else ""
+        title = f"{f'{user}（按 {given} 查询）' if given != user else user}，截至 {as_of}{merged}"
+    else:
+        merged = f", merged from {ids}" if len(found.ids) > 1 else ""
+        title = f"{f'{user} (asked for as {given})' if given != user else user} as of {as_of}{merged}"
+    print_rows(rows, chosen, title=title, language=wanted)
     if changes and chosen is Format.table:
         console().print()
-        print_rows(changes, chosen, ["tag", "before", "after", "redefined"], title=f"changed since {earlier}")
+        changed = [{name: local_time(value, zone) for name, value in change.items()} for change in changes]
+        print_rows(
+            changed,
+            chosen,
+            ["tag", "before", "after", "redefined"],
+            said(f"changed since {earlier}", f"自 {earlier} 以来的变化", wanted),
+            wanted,
+        )
     # An attribute that has had one value only is told by its tag.
     several = Counter(version.attribute for version in versions)
     shown = [row for row in history if several[str(row["attribute"])] > 1]
     if shown and chosen is Format.table:
         console().print()
         columns = ["attribute", "value", "valid_from", "valid_to", "source"]
-        print_rows(shown, chosen, columns, title="history of attributes")
+        print_rows(shown, chosen, columns, said("history of attributes", "属性历史", wanted), wanted)
     if timeline and chosen is Format.table:
         console().print()
         acts_rows = [{"time": act["time"], "event": act["event"], "properties": act["properties"]} for act in timeline]
-        print_rows(acts_rows, chosen, title="latest acts")
+        print_rows(acts_rows, chosen, title=said("latest acts", "最近行为", wanted), language=wanted)
 
 
 def _local(moment: datetime | None, zone: ZoneInfo) -> str | None:
@@ -114,6 +139,7 @@ def why(
     style: Style = "table",
 ) -> None:
     """Explain a user's score: every tag's contribution, computed on demand with SHAP."""
+    from limner.heads import said
     from limner.output import Format, print_object, print_rows, show
     from limner_explain.reasons import explain_user
     from limner_profile.errors import Issue, RefusedError
@@ -167,5 +193,7 @@ def why(
         }
         print_object({**content, "unit": "log-odds", "contributions": rows}, chosen)
         return
-    title = f"{user}: score {show(reasons.score)} (base value {reasons.base_value:.3f} + contributions = {reasons.log_odds:.3f} log-odds)"
-    print_rows(rows, chosen, title=title)
+    score, base, odds = show(reasons.score), f"{reasons.base_value:.3f}", f"{reasons.log_odds:.3f}"
+    english = f"{user}: score {score} (base value {base} + contributions = {odds} log-odds)"
+    title = said(english, f"{user}：得分 {score}（基准值 {base} + 贡献 = 对数几率 {odds}）", wanted)
+    print_rows(rows, chosen, title=title, language=wanted)

@@ -23,6 +23,7 @@ def history(
     style: Style = "table",
 ) -> None:
     """Show the size of a segment at each kept snapshot, who joined and left, which condition moved them, and edits of it."""
+    from limner.heads import said
     from limner.output import Format, console, print_object, print_rows
     from limner.progress import TerminalProgress
     from limner_profile.errors import UserError, unknown_name
@@ -57,9 +58,16 @@ def history(
         return
     # The table says it below, beside the definitions.
     columns = _COLUMNS if chosen is Format.table else [*_COLUMNS, "size_by_old_definition"]
-    print_rows([_row(point) for point in points], chosen, columns)
+    rows = [_row(point) for point in points]
     if chosen is not Format.table:
+        print_rows(rows, chosen, columns)
         return
+    print_rows(
+        [{**row, "definition": _CHANGES[row["definition"]][wanted == "zh"]} for row in rows],
+        chosen,
+        columns,
+        language=wanted,
+    )
     for point in points:
         moves = point.moves
         if moves is None or not (moves.movers or moves.note or point.change == "redefined"):
@@ -72,27 +80,36 @@ def history(
             if point.redefined_segments:
                 lines["segments edited"] = ", ".join(point.redefined_segments)
             if moves.size_by_old_definition is not None:
-                lines["size"] = f"{point.size:,}; by the definition before it would be {moves.size_by_old_definition:,}"
+                now, old = f"{point.size:,}", f"{moves.size_by_old_definition:,}"
+                english = f"{now}; by the definition before it would be {old}"
+                lines["size"] = said(english, f"{now}；按之前的定义为 {old}", wanted)
         if moves.redefined_tags:
             lines["tags edited"] = ", ".join(moves.redefined_tags)
         if moves.note and not quick:
             lines["note"] = moves.note
         title = f"{point.before} → {point.snapshot}"
         if lines:
-            print_object({"from": title, **lines}, chosen)
+            print_object({said("from", "快照", wanted): title, **lines}, chosen, wanted)
         if moves.movers:
             rows = [
-                {"change": mover.change, "place": mover.place, "users": mover.count, "by it alone": mover.alone,
+                {"change": _CHANGES[mover.change][wanted == "zh"], "place": mover.place, "users": mover.count, "by it alone": mover.alone,
                  "condition": mover.test, "sentence": words(mover.test)}
                 for mover in moves.movers
             ]  # fmt: skip
-            print_rows(rows, chosen, title=f"conditions that moved users, {title}")
+            named_rows = said(f"conditions that moved users, {title}", f"使用户变动的条件，{title}", wanted)
+            print_rows(rows, chosen, title=named_rows, language=wanted)
 
 
 _COLUMNS = [
     "snapshot", "as_of", "size", "share", "definition", "joined", "left", "joined_by_definition", "left_by_definition", "new", "gone",
     "alert",
 ]  # fmt: skip
+
+# What a table says for a word of JSON, in English and Chinese.
+_CHANGES = {
+    "first": ("first", "首次"), "same": ("same", "未变"), "edited": ("edited", "已修改"),
+    "joined": ("joined", "新进入"), "left": ("left", "已离开"),
+}  # fmt: skip
 
 
 def _row(point: HistoryPoint) -> dict[str, Any]:

@@ -14,6 +14,7 @@ def list_segments(directory: Dir = Path("."), language: Language = None, style: 
     """List the segments: owner, purpose, size in the current snapshot, change since the one before, and alerts."""
     from rich.text import Text
 
+    from limner.heads import said
     from limner.output import Format, console, percent, print_rows
     from limner.project import stale_tags
     from limner_segments.listing import list_sizes
@@ -53,7 +54,7 @@ def list_segments(directory: Dir = Path("."), language: Language = None, style: 
                 ", ".join(dict.fromkeys(alert.code.removeprefix("audience-") for alert in one.alerts)) or None
             )
         if table and one.change is not None:
-            row["change"] = f"{one.change:+,}{' (edited)' if one.redefined else ''}"
+            row["change"] = f"{one.change:+,}{said(' (edited)', '（已修改）', wanted) if one.redefined else ''}"
         rows.append(row)
     columns = [
         "name",
@@ -72,7 +73,7 @@ def list_segments(directory: Dir = Path("."), language: Language = None, style: 
         # A column that nobody has filled takes the room of those that matter.
         spare = [key for key in ("owner", "change", "alert") if not any(row[key] for row in rows)]
         columns = [key for key in columns if key not in (*spare, "purpose", "redefined", "where")]
-    print_rows(rows, chosen, columns)
+    print_rows(rows, chosen, columns, language=wanted)
     if table and told:
         console().print()
         for words, names in told.items():

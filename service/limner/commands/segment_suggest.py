@@ -43,4 +43,4 @@ def suggest(
     columns = ["name", "title", "size", "share", "condition", "path" if write else "taken"]
     if chosen is not Format.table:
         columns = ["name", "title_en", "title_zh", "size", "share", "condition", "taken", "path"]
-    print_rows(rows, chosen, columns)
+    print_rows(rows, chosen, columns, language=shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -44,6 +45,7 @@ def why(
     """
     from dataclasses import asdict
 
+    from limner.heads import said
     from limner.output import Format, console, print_object, print_rows
     from limner_profile.errors import Issue, RefusedError
     from limner_profile.lookup import find_user, read_origins
@@ -105,14 +107,18 @@ def why(
         told = {"member": found.member, "tests": tests, "changes": changes, "exact": found.flips.exact}
         print_object({**content, **told, "sentence_en": sentences["en"], "sentence_zh": sentences["zh"]}, chosen)
         return
+    zone = project.workspace.timezone
     rows = [
         {
-            "place": test["place"], "under": test["under"] or None, "condition": test["condition"], "value": _shown(test),
-            "met": test["met"], "wanted": test["wanted"], "from": "; ".join(_told(origin) for origin in test["origins"]) or None,
+            "place": test["place"], "under": test["under"] or None, "condition": test["condition"], "value": _shown(test, zone),
+            "met": test["met"], "wanted": test["wanted"], "from": "; ".join(_told(origin, wanted) for origin in test["origins"]) or None,
         }
         for test in tests
     ]  # fmt: skip
-    print_rows(rows, chosen, title=f"{content['user_id']} as of {content['as_of']}")
+    title = said(
+        f"{content['user_id']} as of {content['as_of']}", f"{content['user_id']}，截至 {content['as_of']}", wanted
+    )
+    print_rows(rows, chosen, title=title, language=wanted)
     if chosen is Format.table:
         console().print()
         console().print(sentences[wanted], markup=False, soft_wrap=True)
@@ -136,15 +142,21 @@ def _origins(test: Test, kinds: dict[str, dict[str, Any]], origins: dict[str, Va
     return found
 
 
-def _told(origin: dict[str, Any]) -> str:
+def _told(origin: dict[str, Any], language: str) -> str:
+    from limner.heads import said
+
     parts = [origin["kind"], origin["window"], ", ".join(origin["sources"])]
     if origin["events"] is not None:
-        parts.append(f"{origin['events']:,} event{'' if origin['events'] == 1 else 's'}")
+        events = f"{origin['events']:,}"
+        parts.append(said(f"{events} event{'' if origin['events'] == 1 else 's'}", f"{events} 个事件", language))
     return ", ".join(part for part in parts if part)
 
 
-def _shown(test: dict[str, Any]) -> Any:
-    values = test["values"]
+def _shown(test: dict[str, Any], timezone: ZoneInfo) -> Any:
+    """What a test is of, of times by the clock of the zone in which their days are counted."""
+    from limner.output import local_time
+
+    values = {tag: local_time(value, timezone) for tag, value in test["values"].items()}
     if test["measured"] is not None:
         return test["measured"]
     if test["standing_words"] is not None:

@@ -95,7 +95,7 @@ def tag_statistics(
     style: Style = "table",
 ) -> None:
     """Show how the values of tags are distributed, and how far they drifted (PSI) since the snapshot before."""
-    from limner.output import Format, print_object, print_rows, show
+    from limner.output import Format, local_time, print_object, print_rows, show
     from limner_profile.drift import drift_words
     from limner_profile.errors import unknown_name
     from limner_profile.snapshots import SnapshotStore
@@ -103,7 +103,8 @@ def tag_statistics(
     from limner_profile.workspace import open_workspace
 
     chosen = style_of(style)
-    with SnapshotStore(open_workspace(directory).state).open(snapshot) as current:
+    workspace = open_workspace(directory)
+    with SnapshotStore(workspace.state).open(snapshot) as current:
         known = [row["name"] for row in current.rows("SELECT name FROM tags")]
         if name is not None and name not in known:
             raise unknown_name("tag", name, known)
@@ -119,7 +120,9 @@ def tag_statistics(
             if row["top_values"]:
                 spread = ", ".join(f"{show(value)} {users:,}" for value, users in row["top_values"][:4])
             elif row["type"] in ("date", "time"):
-                spread = f"{row['earliest']} – {row['latest']}"
+                ends = (row["earliest"], row["latest"])
+                ends = tuple(local_time(end, workspace.timezone) for end in ends) if row["type"] == "time" else ends
+                spread = " – ".join(map(str, ends))
             else:
                 points = (row[key] for key in ("min", "quartile_1", "median", "quartile_3", "max"))
                 spread = " · ".join(show(point) for point in points)

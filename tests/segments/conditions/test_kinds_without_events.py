@@ -7,6 +7,7 @@ import json
 import random
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -80,6 +81,40 @@ def test_adjoining_percentiles_part_everybody_with_a_value(values: list[float | 
         for low, high in itertools.pairwise(ends):
             inside = {u for at, u in enumerate(order) if low <= 100 * (at + 0.5) / len(order) < high}
             assert found(connection, InPercentile(tag="v", low=low, high=high)) == inside
+
+
+RANKED = {
+    "few": "i % 7 - 3",
+    "whole": "CASE WHEN i % 5 > 0 THEN CAST(i * 7919 % 900 AS BIGINT) END",
+    "real": "CASE WHEN i % 50 < 4 THEN (['nan'::DOUBLE, 'inf', '-inf', '-0'])[i % 50 + 1] WHEN i % 50 = 5 THEN 0.0 "
+    "ELSE i * 31 % 997 / 7.0 END",
+    "money": "CAST(i * 31 % 997 / 7.0 AS DECIMAL(12, 2))",
+    "day": "DATE '2024-01-01' + CAST(i * i % 400 AS INTEGER)",
+    "moment": "TIMESTAMP '2024-12-31 22:00:00' + to_minutes(i * 7 % 1000)",
+    "one": "CASE WHEN i = 1234 THEN 5 END",
+    "never": "CAST(NULL AS DOUBLE)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tag", RANKED)
+def test_percentiles_are_those_of_the_window_function(tag: str) -> None:
+    """Values of every type that has an order, with many ties: the places are those of everybody in order."""
+    ends = [0, 0.001, 0.01, 1, 10, 14.3, 25, 33.333, 50, 66.7, 99.9, 99.99, 100]
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"CREATE TABLE profiles AS SELECT 'u' || i AS user_id, {RANKED[tag]} AS v FROM range(5003) AS t(i) ORDER BY hash(i)"
+        )
+        order = [
+            user
+            for (user,) in connection.execute(
+                "SELECT user_id FROM profiles WHERE v IS NOT NULL ORDER BY v, user_id"
+            ).fetchall()
+        ]
+        for low, high in [*itertools.pairwise(ends), (0, 33.333), (10, 100), (0, 100)]:
+            inside = {user for at, user in enumerate(order) if low <= 100 * (at + 0.5) / len(order) < high}
+            condition = InPercentile(tag="v", low=low, high=high)
+            assert found(connection, condition) == inside
+            assert len(found(connection, Not(part=condition))) == 5003 - len(inside)
 
 
 USERS = [f"user-{number}" for number in range(20_000)]

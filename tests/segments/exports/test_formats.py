@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from limner_profile.errors import UnknownNameError
 from limner_segments.exports.fields import GoogleFields, MetaFields
 from limner_segments.exports.formats import FORMATS, file_format
-from limner_segments.exports.formats.base import FormatExample, Options
+from limner_segments.exports.formats.base import FormatExample, Options, Prepared
+from limner_segments.exports.formats.csv_file import csv_cell, write_csv, write_lines
 from segments.exports.bench import write_file
 
 EXAMPLES = [pytest.param(word, example, id=word) for word, kind in FORMATS for example in kind.EXAMPLES]
@@ -159,3 +161,41 @@ def test_what_a_platform_cannot_use_is_said_before_anything_is_written(
     assert issue.hint
     if code == "unknown-field":
         assert issue.hint == "did you mean 'email'?"
+
+
+@pytest.mark.parametrize(("kind", "hashing"), [("google", "on"), ("meta", "on"), ("google", "off"), ("meta", "off")])
+def test_values_that_many_users_share_become_what_they_become_alone(
+    kind: str, hashing: Literal["on", "off"], tmp_path: Path
+) -> None:
+    """Shared values are judged once, in a table of their own: a crowd of copies must give the lines and counts of each one alone."""
+    one = [
+        ("a.b+x@Gmail.com", "138 0013 8000", "José ", "O'Neil", "US", "12345-6789"),
+        (" x@y.co", "+49 89 1234567", "ｍａｒｙ", "-", "cn", "12345-6789"),
+        (None, "", "\t伟", "a,b", None, "1,2\n#\"3\""),
+        ("nobody", "12", None, "王", "XX", "SW1A 1AA"),
+        ("e" * 64, "0086 13912345678", "Zoë", " ", "Us", "none"),
+    ]  # fmt: skip
+    columns = ("email", "phone", "first_name", "last_name", "country", "postcode")
+    options, copies = Options(region="CN", hashing=hashing), 20
+    alone = write_file(kind, tmp_path / "alone", columns, {f"u{at}": row for at, row in enumerate(one)}, options)
+    crowd = {f"u{at}-{copy:02}": row for at, row in enumerate(one) for copy in range(copies)}
+    together = write_file(kind, tmp_path / "crowd", columns, crowd, options)
+    with (tmp_path / "alone").open(newline="") as few, (tmp_path / "crowd").open(newline="") as many:
+        (header, *rows), (same, *found) = csv.reader(few), csv.reader(many)
+    assert (header, [row for row in rows for _ in range(copies)]) == (same, found)
+    assert {name: copies * count for name, count in alone.missing.items()} == together.missing
+    assert together.rejected == {
+        name: {reason: copies * count for reason, count in found.items()} for name, found in alone.rejected.items()
+    }
+    assert (copies * alone.users, copies * alone.left_out) == (together.users, together.left_out)
+
+
+def test_lines_are_those_of_the_database(tmp_path: Path) -> None:
+    """A cell gets quotes where DuckDB's own writer gives it some, and nowhere else."""
+    texts = [f"a{chr(code)}b" for code in range(1, 256)] + [chr(code) for code in range(1, 256)] + [" a ", "NULL", None]
+    with duckdb.connect() as bench:
+        bench.execute("CREATE TABLE cells AS SELECT unnest($texts) AS a, 'x' AS b", {"texts": texts})
+        write_csv(bench, Prepared("FROM cells", ("a", "b"), len(texts)), tmp_path / "one")
+        query = f"SELECT concat({csv_cell('a')}, ',', b, chr(10)) AS line FROM cells"
+        write_lines(bench, Prepared(query, ("a", "b"), len(texts)), tmp_path / "other")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from limner_segments.exports.formats.base import FORMATS, FormatExample, Options
-from limner_segments.exports.formats.platform import PlatformField, PlatformFile, same
+from limner_segments.exports.formats.platform import PlatformFile
+from limner_segments.exports.formats.platform_field import PlatformField, same
 from limner_segments.exports.normalise.country import country_reason, google_country
 from limner_segments.exports.normalise.email import email_reason, google_email
 from limner_segments.exports.normalise.name import GOOGLE_NAME
@@ -39,6 +40,7 @@ class GoogleFile(PlatformFile):
             lambda text, _: google_postcode(text),
             lambda text, _, around: postcode_reason(text, around.country, needs_country=False),
             cleaning=Cleaning(lower=False),
+            by_country=True,
             hashed=False,
         ),
     }

@@ -7,7 +7,8 @@ from datetime import date
 from typing import ClassVar
 
 from limner_segments.exports.formats.base import FORMATS, FormatExample, Options
-from limner_segments.exports.formats.platform import PlatformField, PlatformFile, same
+from limner_segments.exports.formats.platform import PlatformFile
+from limner_segments.exports.formats.platform_field import PlatformField, same
 from limner_segments.exports.normalise.birth import birth_day, birth_month, birth_reason, birth_year, meta_birth
 from limner_segments.exports.normalise.country import country_reason, meta_country
 from limner_segments.exports.normalise.email import email_reason, meta_email
@@ -34,6 +35,7 @@ class MetaFile(PlatformFile):
             {"zip": same},
             lambda text, around: meta_postcode(text, around.country),
             lambda text, _, around: postcode_reason(text, around.country, needs_country=True),
+            by_country=True,
         ),
         "country": PlatformField(
             {"country": same}, lambda text, _: meta_country(text), lambda _, value, __: country_reason(value)

@@ -55,11 +55,10 @@ def clean_plain(text: str, cleaning: Cleaning) -> str:
         text = f"lower({text})"
     if not cleaning.punctuation:
         text = f"regexp_replace({text}, '[!-/:-@\\[-`{{-~]', '', 'g')"
-    # Most values have no white space but single spaces inside: only the others are worth a regular expression.
-    spaced = f"trim(regexp_replace({text}, '[\\t\\n\\r ]+', ' ', 'g'))"
+    # Most values have single spaces only: just the others are worth a regular expression.
     signs = [f"contains({text}, {sign})" for sign in ("chr(9)", "chr(10)", "chr(13)", "'  '")]
-    odd = " OR ".join([*signs, f"starts_with({text}, ' ')", f"ends_with({text}, ' ')"])
-    return f"CASE WHEN {odd} THEN {spaced} ELSE {text} END"
+    spaced = f"regexp_replace({text}, '[\\t\\n\\r ]+', ' ', 'g')"
+    return f"trim(CASE WHEN {' OR '.join(signs)} THEN {spaced} ELSE {text} END)"
 
 
 def is_digest(text: str) -> str:
