@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -73,7 +74,8 @@ def file_columns(file: Path, where: str, source: Source | None = None) -> dict[s
     for a file that is empty, cannot be read, or is text of another encoding than UTF-8.
     """
     empty = SourceError(Issue("empty-source", where, f"{file.name} is empty", "a source needs at least one row"))
-    with duckdb.connect() as con:
+    # A database is attached under a name, which two of them may not share.
+    with duckdb.connect() if is_duckdb(file) else _describer().cursor() as con:
         try:
             if is_json(file) or is_csv(file):
                 check_encoding(file, where)
@@ -99,6 +101,14 @@ def file_columns(file: Path, where: str, source: Source | None = None) -> dict[s
                 Issue("unreadable-file", where, f"{file.name} cannot be read: {first}", "is it what its name says?")
             ) from None
     return {str(row[0]): str(row[1]) for row in rows}
+
+
+@lru_cache(maxsize=1)
+def _describer() -> duckdb.DuckDBPyConnection:
+    """The connection whose cursors look at files: making one for each file takes longer than to look at it."""
+    connection = duckdb.connect()
+    connection.execute("SET GLOBAL enable_external_file_cache = false")  # a file may have been replaced since
+    return connection
 
 
 def field_type(duckdb_type: str) -> FieldType:

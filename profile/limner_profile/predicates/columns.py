@@ -30,13 +30,16 @@ class Timed(Protocol):
     @property
     def times(self) -> frozenset[str]:
         """The fields of type `time`."""
+        raise NotImplementedError
 
     @property
     def timezone(self) -> ZoneInfo:
         """The zone of their days."""
+        raise NotImplementedError
 
     def __call__(self, name: str) -> exp.Expression:
         """The expression of a field."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
