@@ -88,7 +88,7 @@ class Table:
             connection.execute(f"INSERT INTO {self.name} ({listed}) VALUES {', '.join([marks] * len(part))}", values)
 
     def insert_frame(self, connection: duckdb.DuckDBPyConnection, frame: Any) -> None:
-        """Insert the rows of a pandas DataFrame or an Arrow table that has the table's columns, in any order."""
+        """Insert the rows of a pandas DataFrame, an Arrow table or a mapping of NumPy arrays that has the table's columns, in any order."""
         connection.register("rows_of_frame", frame)
         names = ", ".join(f'"{column.name}"' for column in self.columns)
         values = ", ".join(f'CAST("{column.name}" AS {column.type})' for column in self.columns)

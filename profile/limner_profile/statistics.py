@@ -164,14 +164,15 @@ def _count_tags(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None
 
 
 def _write_places(connection: duckdb.DuckDBPyConnection, found: Mapping[str, Distribution]) -> None:
-    import pyarrow as pa
+    import numpy as np
 
     PLACES_TABLE.create(connection)
     connection.execute("DELETE FROM tag_places WHERE list_contains(?, tag)", [list(found)])
-    rows = [(name, *place) for name, distribution in found.items() for place in distribution.places]
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
-    names = [column.name for column in PLACES_TABLE.columns]
-    PLACES_TABLE.insert_frame(connection, pa.table(dict(zip(names, columns, strict=True))))
+    places = [place for distribution in found.values() for place in distribution.places]
+    names = [name for name, distribution in found.items() for _ in distribution.places]
+    # Not an Arrow table: to make one imports pandas, which takes longer than all statistics of a small store.
+    values, below = np.array(places, dtype=np.float64).reshape(-1, 2).T
+    PLACES_TABLE.insert_frame(connection, {"tag": np.array(names, dtype=object), "value": values, "below": below})
 
 
 def record_breaches(connection: duckdb.DuckDBPyConnection, breaches: Mapping[str, str]) -> None:

@@ -355,8 +355,9 @@ def _rate(
 
 
 def _current_path(store: SnapshotStore) -> Path | None:
+    """The file of the current snapshot, None where there is none, or it was removed by hand."""
     current = store.current_id()
-    return store.folder / f"{current}.duckdb" if current else None
+    return store.folder / f"{current}.duckdb" if current in store.ids() else None
 
 
 def _current_as_of(store: SnapshotStore, otherwise: datetime) -> datetime:

@@ -140,3 +140,11 @@ def test_a_build_as_of_the_past_says_that_it_is_current_and_gives_no_drift(shop:
         "20250305-0002"
     )
     assert "now current" not in run_main("build", "--dir", shop)[2]  # as of the end of the data, as always
+
+
+def test_a_build_after_the_current_snapshot_was_removed_by_hand(shop: Path, run_main: Run) -> None:
+    (shop / ".limner" / "snapshots" / "20250305-0002.duckdb").unlink()
+    code, _, err = run_main("build", "--dir", shop, "--as-of", "2025-03-06")
+    assert code == 0, err
+    code, out, err = run_main("segments", "size", "visitors", "--dir", shop, "--format", "json")
+    assert (code, json.loads(out)["users"]) == (0, 3), err
