@@ -95,7 +95,13 @@ def _listed(path: Path, wanted: Wanted) -> bool:
         try:
             return any(cell.strip() in ids for row in csv.reader(file, delimiter=csv_delimiter(path)) for cell in row)
         except (csv.Error, UserError):  # what cannot be read as CSV is searched as what it is
-            return any(id_.encode() in path.read_bytes() for id_ in ids)
+            return _mentions(path, wanted)
+
+
+def _mentions(path: Path, wanted: Wanted) -> bool:
+    """Whether one of the ids stands anywhere in a file."""
+    content = path.read_bytes()
+    return any(id_.encode() in content for id_ in wanted.ids)
 
 
 def _exports(workspace: Workspace) -> list[Path]:
@@ -173,7 +179,7 @@ def _exported(path: Path, wanted: Wanted) -> bool:
         return "user_id" in manifest["columns"] and _holds(path, column, wanted, manifest.get("kind", ""))
     except (OSError, ValueError, KeyError, TypeError, duckdb.Error):
         # An export that cannot be read as such is searched as what it is.
-        return any(id_.encode() in path.read_bytes() for id_ in wanted.ids)
+        return _mentions(path, wanted)
 
 
 def _names(path: Path, wanted: Wanted) -> bool:

@@ -64,3 +64,22 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[...,
 def copied(small_demo: Demo, tmp_path: Path) -> Path:
     """A copy of the small demo's workspace, to write to."""
     return shutil.copytree(small_demo.root, tmp_path / "copy")
+
+
+@pytest.fixture(scope="module")
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., tuple[str, str]]
+) -> Path:
+    """The workspace of the module's `FILES`, built as of the first of March. Read-only: see `root`."""
+    root = tmp_path_factory.mktemp("built")
+    for name, text in request.module.FILES.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    run_once("build", "--dir", root, "--as-of", "2025-03-01")
+    return root
+
+
+@pytest.fixture
+def root(built: Path, tmp_path: Path) -> Path:
+    """A copy of it, to write to."""
+    return shutil.copytree(built, tmp_path / "copy")

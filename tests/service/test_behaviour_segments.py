@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -36,23 +33,6 @@ either:
     "acts.csv": "u,t,e,price,product\nann,2025-02-27 10:00,buy,10,a\nphone,2025-02-28 10:00,buy,20,a\n"
     "ben,2025-02-28 11:00,buy,5,b\nben,2025-02-28 12:00,view,,b\nchen,2025-02-28 13:00,view,,a\n",
 }
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., object]) -> Path:
-    """A workspace that was built."""
-    root = tmp_path_factory.mktemp("built")
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_text(text, encoding="utf-8")
-    run_once("build", "--dir", root, "--as-of", "2025-03-01")
-    return root
-
-
-@pytest.fixture
-def root(built: Path, tmp_path: Path) -> Path:
-    """A copy of it, to write to."""
-    return shutil.copytree(built, tmp_path / "copy")
 
 
 def result(run_main: Run, root: Path, *words: str) -> Any:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import pytest
 
 from limner.project import open_project
 from limner_segments.conditions.base import user_sets
@@ -52,23 +50,6 @@ alike: {where: "like_segment('members', top => 30)"}
         for at in range(USERS)
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, run_once: Callable[..., object]) -> Path:
-    """A workspace that was built."""
-    root = tmp_path_factory.mktemp("built")
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_text(text, encoding="utf-8")
-    run_once("build", "--dir", root, "--as-of", "2025-03-01")
-    return root
-
-
-@pytest.fixture
-def root(built: Path, tmp_path: Path) -> Path:
-    """A copy of it, to write to."""
-    return shutil.copytree(built, tmp_path / "copy")
 
 
 def result(run_main: Run, root: Path, *words: str) -> Any:

@@ -216,7 +216,7 @@ _KEY = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_=.~%-]{16,}")
 
 
 def shown_url(url: str) -> str:
-    """The URL without what may be a key: its query, and parts of the path that no person would choose.
+    """The URL without what may be a key: its query, and parts of the path that look like one.
 
     >>> shown_url("https://crm.example.com:8443/in?key=1"), shown_url("https://hooks.example.com/T02AB/x7Gh20pQz81LmNv4Rt6K")
     ('https://crm.example.com:8443/in', 'https://hooks.example.com/T02AB/x7Gh…')

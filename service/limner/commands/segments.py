@@ -31,7 +31,6 @@ def show_segment(
     from limner.output import Format, print_object
     from limner_segments.audience import audience_query, measure_audience, prepare
     from limner_segments.conditions.like_segment import LikeSegment
-    from limner_segments.conditions.scope import scope_of
 
     chosen = style_of(style)
     project = opened(directory)
@@ -39,12 +38,12 @@ def show_segment(
     with project.store.open() as snapshot:
         note_stale(project, snapshot, named)
         measured = measure_audience(snapshot, named.condition)
-        sql = audience_query(named.condition, prepare(snapshot.connection, named.condition)).sql(dialect="duckdb")
+        scope = prepare(snapshot.connection, named.condition)
+        sql = audience_query(named.condition, scope).sql(dialect="duckdb")
         lookalikes = [
-            {"segment": call.segment, "top": call.top}
-            | asdict(call.describe(scope_of(snapshot.connection), snapshot.connection))
+            {"segment": call.segment, "top": call.top} | asdict(call.describe(scope, snapshot.connection))
             for call in named.condition.walk()
-            if isinstance(call, LikeSegment)
+            if isinstance(call, LikeSegment) and scope is not None
         ]
     content: dict[str, Any] = {
         "name": named.name or None, "title": named.title("en") or None, "purpose": named.segment.purpose or None,

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+from sqlglot import exp
 
 from limner_profile.sql_text import quoted, text_of
+from limner_profile.tags.expressions import calendar_day
 from limner_segments.exports.formats.base import Given, Options
 from limner_segments.exports.formats.platform_field import PlatformField, Surroundings
 from limner_segments.exports.normalise.country import is_country
@@ -296,6 +298,6 @@ def _text(name: str, given: Given) -> str:
         whole = f"CAST(CAST({column} AS HUGEINT) AS VARCHAR)"
         return f"CASE WHEN {column} = trunc({column}) AND abs({column}) < 1e18 THEN {whole} ELSE CAST({column} AS VARCHAR) END"
     if type_.startswith("TIMESTAMP"):
-        local = f"({column} AT TIME ZONE 'UTC') AT TIME ZONE {text_of(str(given.timezone))}"
-        return f"CAST(CAST({local} AS DATE) AS VARCHAR)"
+        day = calendar_day(exp.column(name, quoted=True), given.timezone).sql(dialect="duckdb")
+        return f"CAST({day} AS VARCHAR)"
     return f"CAST({column} AS VARCHAR)"
